@@ -1,0 +1,1 @@
+//! What to compute: models, samplers, spaces, methods, jobs.

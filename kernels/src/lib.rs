@@ -1,0 +1,1 @@
+//! How to compute: WGSL kernels, the recorder and the GPU context. The only crate that names wgpu.

@@ -1,0 +1,1 @@
+//! Bytes on disk to named, checked host arrays, configs and tokenizers. No GPU.
