@@ -1,1 +1,3 @@
 //! What to compute: models, samplers, spaces, methods, jobs.
+
+pub mod schedulers;
