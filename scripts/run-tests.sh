@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# usage: run-tests.sh quick|long ...     Runs the named parts, every suite of each, and adds up their results.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+status=0
+for part in "$@"; do
+    case $part in
+    quick) command=(cargo test --workspace --no-fail-fast) ;;
+    long)
+        # Its manifest entry says `test = false`, so that the quick part leaves it out.
+        if [ ! -f tests/tests/full_size.rs ]; then
+            echo '== long: this tree has no full-size tests (tests/tests/full_size.rs)'
+            continue
+        fi
+        command=(cargo test -p syncline-tests --no-fail-fast --test full_size)
+        ;;
+    *)
+        echo "unknown part: $part (quick, long)" >&2
+        exit 2
+        ;;
+    esac
+    started=$SECONDS
+    echo "== ${command[*]}"
+    # Colours would hide the result lines from whoever counts them.
+    CARGO_TERM_COLOR=never "${command[@]}" </dev/null 2>&1 | tee -a "$log" || status=1
+    echo "== $part: $((SECONDS - started)) s"
+done
+
+echo
+scripts/count-tests.sh "$log"
+exit "$status"
