@@ -129,8 +129,8 @@ impl<const N: usize> From<&[usize; N]> for Shape {
 /// Where the bytes of a tensor are.
 #[derive(Clone, Debug)]
 pub(crate) enum Storage {
-    /// A buffer of its own: weights, inputs, state that outlives a recording.
-    Resident(Arc<Buffer>),
+    /// A buffer of its own: weights, inputs, state that outlives a recording; from this byte of its payload on.
+    Resident { buffer: Arc<Buffer>, start: u64 },
     /// A value inside one recorder; gets a slot when the recording is finished.
     Virtual { recorder: u64, id: u32 },
 }
@@ -171,7 +171,27 @@ impl Tensor {
     /// Whether the tensor has a buffer of its own (weights, inputs, state).
     #[must_use]
     pub fn is_resident(&self) -> bool {
-        matches!(self.storage, Storage::Resident(_))
+        matches!(self.storage, Storage::Resident { .. })
+    }
+
+    /// Entries `first..first + count` of the outermost dimension of a resident tensor, without a copy: one view of a
+    /// set, one image of a batch.
+    ///
+    /// # Panics
+    /// When the tensor lives inside a recording, the range is outside, or it does not begin at a multiple of 256
+    /// bytes, WebGPU's alignment of storage bindings.
+    #[must_use]
+    pub fn slice(&self, first: usize, count: usize) -> Self {
+        let Storage::Resident { buffer, start } = &self.storage else {
+            panic!("slice: {:?} lives inside a recording", self.shape)
+        };
+        let dims = self.dims();
+        assert!(count > 0 && first + count <= dims[0], "slice: {first}..{} of {dims:?}", first + count);
+        let offset = start + self.bytes() / dims[0] as u64 * first as u64;
+        assert!(offset % 256 == 0, "slice: entry {first} of {dims:?} {} begins at byte {offset}", self.elem);
+        let dims: Vec<usize> = std::iter::once(count).chain(dims[1..].iter().copied()).collect();
+        let storage = Storage::Resident { buffer: buffer.clone(), start: offset };
+        Self { shape: Shape::new(&dims), elem: self.elem, storage }
     }
 
     /// The same bytes under another shape, for example `[B, H, W, C]` as `[B, H*W, C]`.

@@ -347,6 +347,6 @@ impl Context {
     pub fn named_tensor(&self, label: &str, dims: &[usize], elem: Elem) -> Result<Tensor> {
         let shape = Shape::new(dims);
         let buffer = self.buffer(label, shape.padded_len() as u64 * elem.bytes())?;
-        Ok(Tensor { shape, elem, storage: Storage::Resident(buffer) })
+        Ok(Tensor { shape, elem, storage: Storage::Resident { buffer, start: 0 } })
     }
 }

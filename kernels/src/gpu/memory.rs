@@ -85,11 +85,11 @@ impl Buffer {
         self.size
     }
 
-    /// A binding of the first `bytes` of the payload.
-    pub(super) fn binding(&self, bytes: u64) -> wgpu::BindingResource<'_> {
+    /// A binding of `bytes` of the payload from byte `start` on.
+    pub(super) fn binding(&self, start: u64, bytes: u64) -> wgpu::BindingResource<'_> {
         wgpu::BindingResource::Buffer(wgpu::BufferBinding {
             buffer: &self.raw,
-            offset: self.offset,
+            offset: self.offset + start,
             size: std::num::NonZeroU64::new(bytes),
         })
     }

@@ -86,11 +86,11 @@ impl Context {
     }
 
     fn write_bytes(&self, tensor: &Tensor, bytes: &[u8]) -> Result<()> {
-        let Storage::Resident(buffer) = &tensor.storage else {
+        let Storage::Resident { buffer, start } = &tensor.storage else {
             panic!("write: {:?} lives inside a recording", tensor.shape)
         };
         // Rows are padded to four elements, so the length is a multiple of the four bytes wgpu asks for.
-        self.scoped(&buffer.label, |_| self.inner.queue.write_buffer(&buffer.raw, buffer.offset, bytes))
+        self.scoped(&buffer.label, |_| self.inner.queue.write_buffer(&buffer.raw, buffer.offset + start, bytes))
     }
 
     /// The values of a resident float tensor. Blocks until the GPU is done.
@@ -133,10 +133,10 @@ impl Context {
     /// # Panics
     /// When the tensor lives inside a recording.
     pub fn read_tensor_words(&self, tensor: &Tensor) -> Result<Vec<u32>> {
-        let Storage::Resident(buffer) = &tensor.storage else {
+        let Storage::Resident { buffer, start } = &tensor.storage else {
             panic!("read: {:?} lives inside a recording; keep() it first", tensor.shape)
         };
-        self.read_words(&buffer.raw, buffer.offset, tensor.bytes().next_multiple_of(4))
+        self.read_words(&buffer.raw, buffer.offset + start, tensor.bytes().next_multiple_of(4))
     }
 
     pub(super) fn read_words(&self, source: &wgpu::Buffer, offset: u64, bytes: u64) -> Result<Vec<u32>> {

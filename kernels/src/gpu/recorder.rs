@@ -160,7 +160,7 @@ impl Recorder {
     /// wgpu forbids one buffer as read and read_write (or twice read_write) in a dispatch.
     fn assert_no_hazard(&self, launch: &Launch<'_>) {
         let same = |a: &Tensor, b: &Tensor| match (&a.storage, &b.storage) {
-            (Storage::Resident(a), Storage::Resident(b)) => std::sync::Arc::ptr_eq(a, b),
+            (Storage::Resident { buffer: a, .. }, Storage::Resident { buffer: b, .. }) => std::sync::Arc::ptr_eq(a, b),
             (Storage::Virtual { id: a, .. }, Storage::Virtual { id: b, .. }) => a == b,
             _ => false,
         };

@@ -101,7 +101,7 @@ impl Recording {
             let Storage::Virtual { id, .. } = tensor.storage else { return tensor.clone() };
             let storage = match placed.get(&id) {
                 Some(resident) => resident.storage.clone(),
-                None => Storage::Resident(buffers[slots.slot_of[index[&id]]].clone()),
+                None => Storage::Resident { buffer: buffers[slots.slot_of[index[&id]]].clone(), start: 0 },
             };
             Tensor { storage, ..tensor.clone() }
         };
@@ -321,9 +321,10 @@ fn build_step(ctx: &Context, dispatch: Dispatch, offset: u32) -> Result<Step> {
     let entries: Vec<_> = (0u32..)
         .zip(&dispatch.bind)
         .filter_map(|(binding, tensor)| match &tensor.storage {
-            Storage::Resident(buffer) => {
-                Some(wgpu::BindGroupEntry { binding, resource: buffer.binding(tensor.bytes().next_multiple_of(4)) })
-            }
+            Storage::Resident(buffer) => Some(wgpu::BindGroupEntry {
+                binding,
+                resource: buffer.binding(*start, tensor.bytes().next_multiple_of(4)),
+            }),
             Storage::Virtual { .. } => None,
         })
         .collect();
@@ -358,5 +359,54 @@ impl fmt::Display for Recording {
             self.slot_bytes(),
             self.slots.slot_bytes.len()
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::ContextOptions;
+    use crate::ops::convert::convert_scaled;
+    use crate::tensor::Elem;
+
+    #[test]
+    fn replays_slices_and_survives_tiny_budgets() {
+        let ctx = Context::new(&ContextOptions::strict()).unwrap();
+        let x = ctx.upload(&(0..192).map(|i| i as f32).collect::<Vec<_>>(), &[3, 64], Elem::F32).unwrap();
+        let all = ctx.upload(&[0.0; 192], &[3, 64], Elem::F32).unwrap();
+        let mut rec = Recorder::new(&ctx);
+        let mut y = x.slice(1, 1);
+        for _ in 0..10 {
+            y = convert_scaled(&mut rec, &y, Elem::F32, 2.0);
+        }
+        rec.place(&y, &all.slice(2, 1));
+        let mut recording = rec.finish().unwrap();
+        assert_eq!(recording.slot_bytes(), 512, "a chain needs two slots");
+        for _ in 0..3 {
+            recording.restart();
+            let mut calls = 0;
+            while !recording.advance(Duration::from_nanos(1)).unwrap().finished() {
+                calls += 1;
+            }
+            assert_eq!(calls, 9, "at least and at most one dispatch within one nanosecond");
+        }
+        let got = ctx.read(&all).unwrap();
+        assert!(got[..128].iter().all(|&v| v == 0.0));
+        assert!((0..64).all(|i| got[128 + i] == 1024.0 * (64 + i) as f32));
+        ctx.verify_guards().unwrap();
+    }
+
+    #[test]
+    fn a_lost_device_is_an_error_everywhere() {
+        let ctx = Context::new(&ContextOptions::default()).unwrap();
+        let x = ctx.upload(&[1.0; 4], &[4], Elem::F32).unwrap();
+        let mut rec = Recorder::new(&ctx);
+        let y = convert_scaled(&mut rec, &x, Elem::F32, 2.0);
+        rec.keep(&y).unwrap();
+        let mut recording = rec.finish().unwrap();
+        ctx.simulate_loss();
+        assert!(matches!(recording.run(), Err(GpuError::DeviceLost { .. })));
+        assert!(matches!(ctx.read(&x), Err(GpuError::DeviceLost { .. })));
+        assert!(matches!(ctx.tensor(&[4], Elem::F32), Err(GpuError::DeviceLost { .. })));
     }
 }
