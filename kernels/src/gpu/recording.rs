@@ -321,7 +321,7 @@ fn build_step(ctx: &Context, dispatch: Dispatch, offset: u32) -> Result<Step> {
     let entries: Vec<_> = (0u32..)
         .zip(&dispatch.bind)
         .filter_map(|(binding, tensor)| match &tensor.storage {
-            Storage::Resident(buffer) => Some(wgpu::BindGroupEntry {
+            Storage::Resident { buffer, start } => Some(wgpu::BindGroupEntry {
                 binding,
                 resource: buffer.binding(*start, tensor.bytes().next_multiple_of(4)),
             }),
