@@ -1,0 +1,228 @@
+//! 1×1 and 3×3 convolutions with everything that surrounds them in a UNet or VAE: nearest enlargement, two sources
+//! instead of a concatenation, circular padding, bias, time embedding, activation and residual.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::gemm::Activation;
+use super::{ACTIVATION, linear_grid};
+use crate::gpu::{Access, Kernel, Launch, Recorder, Store};
+use crate::tensor::Tensor;
+
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod tests;
+
+/// Convolution as an implicit product over (tap row, tap column, channel).
+pub const KERNEL: Kernel = Kernel {
+    name: "conv2d",
+    source: include_str!("conv2d.wgsl"),
+    libs: &[ACTIVATION],
+    access: &[Access::Read, Access::Read, Access::Read, Access::Read, Access::Read, Access::Read, Access::Write],
+    params: size_of::<Params>(),
+    subgroups: false,
+    stores: &Store::ALL,
+    variants: &[&[]],
+};
+
+/// Which border is added around the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Padding {
+    /// `k / 2` on every side.
+    #[default]
+    Same,
+    /// One row below and one column to the right: the downsampling of Stable Diffusion's VAE encoder.
+    AsymmetricEnd,
+}
+
+/// Axes on which the border repeats the opposite side instead of zeros.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wrap {
+    /// Left and right edges touch.
+    pub x: bool,
+    /// Upper and lower edges touch.
+    pub y: bool,
+}
+
+/// A convolution. All tensors have the element type of `x`.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv2d<'a> {
+    /// `[B, H, W, C]`.
+    pub x: &'a Tensor,
+    /// `[B, H, W, C2]`: further channels behind those of `x`, as if concatenated; C must be a multiple of 4 then.
+    pub skip: Option<&'a Tensor>,
+    /// `[Co, k, k, C + C2]`, k 1 or 3.
+    pub w: &'a Tensor,
+    /// `[Co]`.
+    pub bias: Option<&'a Tensor>,
+    /// `[B, Co]`, added to every pixel of an image before the activation.
+    pub time_embedding: Option<&'a Tensor>,
+    /// Added last; the shape of the result.
+    pub residual: Option<&'a Tensor>,
+    /// Elementwise only: [`Activation::Geglu`] panics.
+    pub activation: Activation,
+    /// 1 or 2.
+    pub stride: usize,
+    /// Border.
+    pub padding: Padding,
+    /// Circular axes. With `upsample` the enlarged image is what wraps.
+    pub wrap: Wrap,
+    /// Enlarge 2× by repetition before the convolution.
+    pub upsample: bool,
+}
+
+impl<'a> Conv2d<'a> {
+    /// Stride 1, zero padding of `k / 2`, nothing else.
+    #[must_use]
+    pub fn new(x: &'a Tensor, w: &'a Tensor) -> Self {
+        Self {
+            x,
+            skip: None,
+            w,
+            bias: None,
+            time_embedding: None,
+            residual: None,
+            activation: Activation::None,
+            stride: 1,
+            padding: Padding::Same,
+            wrap: Wrap::default(),
+            upsample: false,
+        }
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+struct Params {
+    height: u32,
+    width: u32,
+    out_height: u32,
+    out_width: u32,
+    c4: u32,
+    s4: u32,
+    n: u32,
+    taps: u32,
+    stride: u32,
+    pad: u32,
+    up: u32,
+    wrap_x: u32,
+    wrap_y: u32,
+    has_bias: u32,
+    has_time: u32,
+    has_residual: u32,
+    activation: u32,
+    column_tiles: u32,
+    row_tiles: u32,
+    tiles: u32,
+}
+
+/// Checked dimensions of a convolution.
+struct Sizes {
+    batch: usize,
+    height: usize,
+    width: usize,
+    out_height: usize,
+    out_width: usize,
+    c: usize,
+    s: usize,
+    n: usize,
+    taps: usize,
+    pad: usize,
+}
+
+impl Sizes {
+    fn dims(&self) -> [usize; 4] {
+        [self.batch, self.out_height, self.out_width, self.n]
+    }
+}
+
+/// Rows or columns of the result: `size` input ones, enlarged, `before + after` border ones.
+fn out_size(g: &Conv2d<'_>, size: usize, taps: usize) -> usize {
+    let border = match g.padding {
+        Padding::Same => 2 * (taps / 2),
+        Padding::AsymmetricEnd => 1,
+    };
+    let padded = (size << usize::from(g.upsample)) + border;
+    assert!(padded >= taps, "conv2d: x {:?} is smaller than the window of w {:?}", g.x.dims(), g.w.dims());
+    (padded - taps) / g.stride + 1
+}
+
+fn sizes(g: &Conv2d<'_>) -> Sizes {
+    let (x, w) = (g.x.dims(), g.w.dims());
+    let (&[batch, height, width, c], &[n, taps, across, depth]) = (x, w) else {
+        panic!("conv2d: x {x:?} and w {w:?} must be [B,H,W,C] and [Co,k,k,C]")
+    };
+    let s = g.skip.map_or(0, |skip| {
+        let d = skip.dims();
+        assert!(d.len() == 4 && d[..3] == x[..3] && c % 4 == 0, "conv2d: skip {d:?} beside x {x:?}");
+        d[3]
+    });
+    assert!(
+        depth == c + s && taps == across && (taps == 1 || taps == 3),
+        "conv2d: x {x:?} skip {s} does not fit w {w:?}"
+    );
+    assert!(g.stride == 1 || g.stride == 2, "conv2d: stride {}", g.stride);
+    assert_ne!(g.activation, Activation::Geglu, "conv2d: GEGLU of w {w:?}");
+    let (out_height, out_width) = (out_size(g, height, taps), out_size(g, width, taps));
+    let pad = if g.padding == Padding::Same { taps / 2 } else { 0 };
+    let sizes = Sizes { batch, height, width, out_height, out_width, c, s, n, taps, pad };
+    let expect = |name: &str, tensor: Option<&Tensor>, dims: &[usize]| {
+        if let Some(t) = tensor {
+            assert_eq!(t.dims(), dims, "conv2d: {name} for x {x:?}, w {w:?}");
+            assert_eq!(t.elem(), g.x.elem(), "conv2d: element type of {name}");
+        }
+    };
+    assert_eq!(g.w.elem(), g.x.elem(), "conv2d: element types of x {x:?} and w {w:?}");
+    expect("skip", g.skip, &[batch, height, width, s.max(1)]);
+    expect("bias", g.bias, &[n]);
+    expect("time embedding", g.time_embedding, &[batch, n]);
+    expect("residual", g.residual, &sizes.dims());
+    sizes
+}
+
+/// Appends the convolution; the result is `[B, Ho, Wo, Co]` with torch's rounding of odd sizes.
+///
+/// # Panics
+/// When shapes or element types do not fit.
+pub fn conv2d(rec: &mut Recorder, g: &Conv2d<'_>) -> Tensor {
+    let s = sizes(g);
+    let column_tiles = s.n.div_ceil(16);
+    let row_tiles = (s.out_height * s.out_width).div_ceil(64);
+    let tiles = column_tiles * row_tiles * s.batch;
+    let params = Params {
+        height: s.height as u32,
+        width: s.width as u32,
+        out_height: s.out_height as u32,
+        out_width: s.out_width as u32,
+        c4: s.c.div_ceil(4) as u32,
+        s4: s.s.div_ceil(4) as u32,
+        n: s.n as u32,
+        taps: s.taps as u32,
+        stride: g.stride as u32,
+        pad: s.pad as u32,
+        up: u32::from(g.upsample),
+        wrap_x: u32::from(g.wrap.x),
+        wrap_y: u32::from(g.wrap.y),
+        has_bias: u32::from(g.bias.is_some()),
+        has_time: u32::from(g.time_embedding.is_some()),
+        has_residual: u32::from(g.residual.is_some()),
+        activation: g.activation.code(),
+        column_tiles: column_tiles as u32,
+        row_tiles: row_tiles as u32,
+        tiles: tiles as u32,
+    };
+    let y = rec.temp(&s.dims(), g.x.elem());
+    let or_x = |tensor: Option<&'_ Tensor>| tensor.unwrap_or(g.x).clone();
+    let (skip, bias, time) = (or_x(g.skip), or_x(g.bias), or_x(g.time_embedding));
+    let grid = linear_grid(tiles, 1, rec.context().caps().grid);
+    rec.launch(&Launch {
+        kernel: &KERNEL,
+        store: Store::of(g.x.elem(), rec.context()),
+        overrides: &[],
+        bind: &[g.x, &skip, g.w, &bias, &time, &or_x(g.residual), &y],
+        params: bytemuck::bytes_of(&params),
+        grid,
+        flops: 2 * (y.shape().len() * s.taps * s.taps * (s.c + s.s)) as u64,
+    });
+    y
+}
