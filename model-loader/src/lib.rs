@@ -1,1 +1,35 @@
 //! Bytes on disk to named, checked host arrays, configs and tokenizers. No GPU.
+//!
+//! Nothing read here is trusted: a file is recognised by its bytes, its header is checked before any of it is used, every
+//! tensor is asked for by name and shape, and every tensor must be asked for. Errors say what was found, what was expected
+//! and what to do next.
+
+mod blob;
+pub mod config;
+mod error;
+mod family;
+pub mod generate;
+mod header;
+mod layout;
+mod locate;
+mod mini;
+mod mmap;
+mod names;
+mod scope;
+mod shards;
+mod sniff;
+mod source;
+mod strict_json;
+mod tensor;
+mod tokenizer;
+mod weights;
+
+pub use blob::Blob;
+pub use error::{Detail, ErrorCode, LoadError, Result, escaped};
+pub use header::{Entry, Header};
+pub use scope::Scope;
+pub use sniff::{FileKind, sniff};
+pub use source::{ModelSource, open_controlnet};
+pub use tensor::{Dtype, HostTensor};
+pub use tokenizer::Tokenizer;
+pub use weights::{TensorInfo, Weights};

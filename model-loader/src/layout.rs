@@ -1,0 +1,95 @@
+//! Finding a model directory, and saying what a directory is when it is none.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Detail, LoadError, Result};
+use crate::locate::file_names;
+
+/// The directory with `model_index.json`: `path` itself, or the only snapshot of a Hugging Face cache entry.
+pub fn model_root(path: &Path) -> Result<PathBuf> {
+    let meta = std::fs::metadata(path).map_err(|e| LoadError::io(path, e))?;
+    if !meta.is_dir() {
+        let detail = Detail::new(
+            path.display().to_string(),
+            "a model is a directory, this is a file",
+        );
+        let detail = detail
+            .found("a single file")
+            .expected("a diffusers directory with model_index.json");
+        return Err(LoadError::BadLayout(Box::new(
+            detail.next(format!("syncline inspect {}", path.display())),
+        )));
+    }
+    if path.join("model_index.json").is_file() {
+        return Ok(path.to_path_buf());
+    }
+    let snapshots = path.join("snapshots");
+    if snapshots.is_dir() {
+        let mut models = file_names(&snapshots)?;
+        models.retain(|name| snapshots.join(name).join("model_index.json").is_file());
+        if let [only] = models.as_slice() {
+            return Ok(snapshots.join(only));
+        }
+        let detail = Detail::new(
+            path.display().to_string(),
+            "the cache entry does not hold exactly one whole snapshot",
+        );
+        let detail = detail
+            .found(format!("{} snapshots with model_index.json", models.len()))
+            .expected("one");
+        return Err(LoadError::BadLayout(Box::new(
+            detail.next(format!("pass one of {}/*", snapshots.display())),
+        )));
+    }
+    Err(no_index(&path.display().to_string()))
+}
+
+/// The error for a directory without `model_index.json`; says what it looks like instead.
+pub fn no_index(root: &str) -> LoadError {
+    let names = file_names(Path::new(root)).unwrap_or_default();
+    let has = |name: &str| names.iter().any(|n| n == name);
+    let found = if has("config.json") {
+        "a single component (config.json beside weights)".to_owned()
+    } else if names.iter().any(|n| n.ends_with(".safetensors")) {
+        "single-file weights without a model_index.json".to_owned()
+    } else if names.is_empty() {
+        "an empty directory".to_owned()
+    } else {
+        names
+            .iter()
+            .take(10)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let next = if has("config.json")
+        && Path::new(root)
+            .parent()
+            .is_some_and(|p| p.join("model_index.json").is_file())
+    {
+        format!("pass the directory above: {root}/..")
+    } else {
+        format!("ls {root}")
+    };
+    let detail = Detail::new(root, "this is not a model directory").found(found);
+    let expected =
+        "model_index.json and the directories unet, vae, text_encoder, tokenizer, scheduler";
+    LoadError::BadLayout(Box::new(detail.expected(expected).next(next)))
+}
+
+/// The error for an absent part of a model directory.
+pub fn no_component(root: &str, part: &str, present: &[String]) -> LoadError {
+    let present = if present.is_empty() {
+        "no component".to_owned()
+    } else {
+        present.join(", ")
+    };
+    let detail = Detail::new(root, "a part of the model is missing")
+        .item(part)
+        .found(present);
+    LoadError::BadLayout(Box::new(
+        detail
+            .expected(format!("{root}/{part}"))
+            .next(format!("ls -R {root}")),
+    ))
+}

@@ -1,0 +1,322 @@
+//! A whole model: a diffusers directory or the model inside the program.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::config::{
+    AutoencoderKlConfig, ClipTextConfig, ControlNetConfig, GoldenMeta, ModelIndex, SchedulerConfig,
+    UNet2DConditionConfig,
+};
+use crate::error::Result;
+use crate::tokenizer::{Tokenizer, TokenizerFiles};
+use crate::weights::Weights;
+use crate::{layout, locate, mini, strict_json};
+
+/// A model in diffusers layout: `model_index.json` and a directory for each component.
+///
+/// A component that has a `config.json` but no weights, in a directory with `golden/meta.json`, gets generated weights with
+/// the seed and storage type that stand there.
+#[derive(Clone, Debug)]
+pub struct ModelSource {
+    root: Root,
+    index: ModelIndex,
+    golden: Option<GoldenMeta>,
+    variant: Option<String>,
+    allow_nonfinite: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Root {
+    Directory(PathBuf),
+    Embedded {
+        label: &'static str,
+        files: &'static [(&'static str, &'static [u8])],
+    },
+}
+
+impl ModelSource {
+    /// Opens a model directory.
+    pub fn open(path: &Path) -> Result<ModelSource> {
+        let path = layout::model_root(path)?;
+        Self::at(Root::Directory(path))
+    }
+
+    /// The small trained model inside the program.
+    pub fn mini() -> Result<ModelSource> {
+        Self::at(Root::Embedded {
+            label: "mini (built in)",
+            files: mini::FILES,
+        })
+    }
+
+    fn at(root: Root) -> Result<ModelSource> {
+        let index = match root.text("model_index.json")? {
+            Some(text) => ModelIndex::from_json(&root.name("model_index.json"), &text)?,
+            None => return Err(layout::no_index(&root.name(""))),
+        };
+        let golden = match root.text("golden/meta.json")? {
+            Some(text) => Some(GoldenMeta::from_json(
+                &root.name("golden/meta.json"),
+                &text,
+            )?),
+            None => None,
+        };
+        Ok(ModelSource {
+            root,
+            index,
+            golden,
+            variant: None,
+            allow_nonfinite: false,
+        })
+    }
+
+    /// Takes a variant of the weights, such as `fp16`, where a component has one.
+    pub fn with_variant(mut self, variant: Option<&str>) -> Self {
+        self.variant = variant.map(str::to_owned);
+        self
+    }
+
+    /// Lets weights with NaN or infinite values through.
+    pub fn allow_nonfinite(mut self, allow: bool) -> Self {
+        self.allow_nonfinite = allow;
+        self
+    }
+
+    /// Where the model is, for messages.
+    pub fn label(&self) -> String {
+        match &self.root {
+            Root::Directory(path) => path.display().to_string(),
+            Root::Embedded { label, .. } => (*label).to_owned(),
+        }
+    }
+
+    /// Contents of `model_index.json`.
+    pub fn index(&self) -> &ModelIndex {
+        &self.index
+    }
+
+    /// `golden/meta.json`, if this is a reference directory.
+    pub fn golden(&self) -> Option<&GoldenMeta> {
+        self.golden.as_ref()
+    }
+
+    /// One of a reference directory's data files: `inputs`, `expected` or `taps`.
+    pub fn golden_data(&self, name: &str) -> Result<Option<Weights>> {
+        let relative = format!("golden/{name}.safetensors");
+        match &self.root {
+            Root::Directory(dir) if dir.join(&relative).exists() => {
+                Weights::open(&dir.join(&relative)).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Components that are there: those of `model_index.json` with a directory, and others with a `config.json`, such as a
+    /// ControlNet beside the model.
+    pub fn components(&self) -> Vec<String> {
+        let mut found = BTreeSet::new();
+        let names = [
+            "text_encoder",
+            "text_encoder_2",
+            "unet",
+            "vae",
+            "controlnet",
+            "scheduler",
+            "tokenizer",
+            "tokenizer_2",
+        ];
+        for name in names {
+            let files = [
+                "config.json",
+                "scheduler_config.json",
+                "vocab.json",
+                "tokenizer.json",
+            ];
+            if files
+                .iter()
+                .any(|file| self.root.has(&format!("{name}/{file}")))
+            {
+                found.insert(name.to_owned());
+            }
+        }
+        found.into_iter().collect()
+    }
+
+    /// Whether a component is there.
+    pub fn has(&self, component: &str) -> bool {
+        self.components().iter().any(|c| c == component)
+    }
+
+    /// `config.json` of the UNet.
+    pub fn unet_config(&self) -> Result<UNet2DConditionConfig> {
+        let (file, text) = self.config_text("unet", "config.json")?;
+        UNet2DConditionConfig::from_json(&file, &text)
+    }
+
+    /// `config.json` of the VAE.
+    pub fn vae_config(&self) -> Result<AutoencoderKlConfig> {
+        let (file, text) = self.config_text("vae", "config.json")?;
+        AutoencoderKlConfig::from_json(&file, &text)
+    }
+
+    /// `config.json` of a text encoder: `text_encoder` or `text_encoder_2`.
+    pub fn clip_text_config(&self, component: &str) -> Result<ClipTextConfig> {
+        let (file, text) = self.config_text(component, "config.json")?;
+        ClipTextConfig::from_json(&file, &text)
+    }
+
+    /// `config.json` of a ControlNet that lies beside the model.
+    pub fn controlnet_config(&self) -> Result<ControlNetConfig> {
+        let (file, text) = self.config_text("controlnet", "config.json")?;
+        ControlNetConfig::from_json(&file, &text)
+    }
+
+    /// `scheduler_config.json`.
+    pub fn scheduler_config(&self) -> Result<SchedulerConfig> {
+        let (file, text) = self.config_text("scheduler", "scheduler_config.json")?;
+        SchedulerConfig::from_json(&file, &text)
+    }
+
+    fn config_text(&self, component: &str, file: &str) -> Result<(String, String)> {
+        let relative = format!("{component}/{file}");
+        match self.root.text(&relative)? {
+            Some(text) => Ok((self.root.name(&relative), text)),
+            None => Err(layout::no_component(
+                &self.label(),
+                &relative,
+                &self.components(),
+            )),
+        }
+    }
+
+    /// Weights of a component.
+    pub fn weights(&self, component: &str) -> Result<Weights> {
+        let weights = match &self.root {
+            Root::Directory(dir) => self.directory_weights(&dir.join(component), component)?,
+            Root::Embedded { label, files } => {
+                let prefix = format!("{component}/");
+                let weights = |(path, _): &&(&str, &[u8])| {
+                    path.starts_with(&prefix) && path.ends_with(".safetensors")
+                };
+                let Some((path, bytes)) = files.iter().find(weights) else {
+                    return Err(layout::no_component(label, component, &self.components()));
+                };
+                Weights::from_bytes(&format!("{label}/{path}"), *bytes)?
+            }
+        };
+        Ok(weights.allow_nonfinite(self.allow_nonfinite))
+    }
+
+    fn directory_weights(&self, dir: &Path, component: &str) -> Result<Weights> {
+        if !dir.is_dir() {
+            return Err(layout::no_component(
+                &self.label(),
+                component,
+                &self.components(),
+            ));
+        }
+        if let (Some(golden), false) = (&self.golden, locate::has_weights(dir)) {
+            return Ok(Weights::generated(
+                golden.seed,
+                component,
+                golden.store_dtype(),
+            ));
+        }
+        match &self.variant {
+            Some(variant) if locate::has_variant(dir, variant) => {
+                Weights::open_variant(dir, Some(variant))
+            }
+            _ => Weights::open(dir),
+        }
+    }
+
+    /// Tokenizer of a text encoder: `tokenizer`, or `tokenizer_2` for the second encoder.
+    ///
+    /// Without its directory an encoder with CLIP's vocabulary gets the standard one.
+    pub fn tokenizer(&self, component: &str) -> Result<Tokenizer> {
+        let mut files = TokenizerFiles {
+            label: self.root.name(component),
+            ..TokenizerFiles::default()
+        };
+        for name in TokenizerFiles::NAMES {
+            if let Some(text) = self.root.text(&format!("{component}/{name}"))? {
+                files.texts.insert(name, text);
+            }
+        }
+        if !files.texts.is_empty() {
+            return Tokenizer::from_files(&files);
+        }
+        let encoder = if component.ends_with("_2") {
+            "text_encoder_2"
+        } else {
+            "text_encoder"
+        };
+        let config = self.clip_text_config(encoder)?;
+        if config.vocab_size != 49408 {
+            return Err(layout::no_component(
+                &self.label(),
+                component,
+                &self.components(),
+            ));
+        }
+        // CLIP-L (768 wide) pads with its end token; the OpenCLIP encoders of SD-2.x and SDXL pad with "!".
+        let pad = if config.hidden_size == 768 {
+            "<|endoftext|>"
+        } else {
+            "!"
+        };
+        tracing::info!(
+            "{} has no {component}; the standard CLIP vocabulary is used",
+            self.label()
+        );
+        Tokenizer::clip_padded_with(pad)
+    }
+}
+
+impl Root {
+    fn name(&self, relative: &str) -> String {
+        match self {
+            Root::Directory(dir) if relative.is_empty() => dir.display().to_string(),
+            Root::Directory(dir) => dir.join(relative).display().to_string(),
+            Root::Embedded { label, .. } => format!("{label}/{relative}"),
+        }
+    }
+
+    fn has(&self, relative: &str) -> bool {
+        match self {
+            Root::Directory(dir) => dir.join(relative).is_file(),
+            Root::Embedded { files, .. } => files.iter().any(|(path, _)| *path == relative),
+        }
+    }
+
+    fn text(&self, relative: &str) -> Result<Option<String>> {
+        if !self.has(relative) {
+            return Ok(None);
+        }
+        match self {
+            Root::Directory(dir) => strict_json::read_text(&dir.join(relative)).map(Some),
+            Root::Embedded { files, .. } => {
+                let bytes = files
+                    .iter()
+                    .find(|(path, _)| *path == relative)
+                    .map_or(&[][..], |(_, bytes)| bytes);
+                strict_json::text_of(&self.name(relative), bytes).map(Some)
+            }
+        }
+    }
+}
+
+/// Opens a ControlNet on its own: a directory with `config.json` and weights.
+pub fn open_controlnet(path: &Path) -> Result<(ControlNetConfig, Weights)> {
+    let file = path.join("config.json");
+    if !file.is_file() {
+        return Err(layout::no_component(
+            &path.display().to_string(),
+            "config.json",
+            &[],
+        ));
+    }
+    let config =
+        ControlNetConfig::from_json(&file.display().to_string(), &strict_json::read_text(&file)?)?;
+    Ok((config, Weights::open(path)?))
+}
