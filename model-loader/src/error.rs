@@ -49,11 +49,7 @@ pub struct Detail {
 impl Detail {
     /// A message about `file`.
     pub fn new(file: impl Into<String>, problem: impl Into<String>) -> Self {
-        Detail {
-            file: file.into(),
-            problem: problem.into(),
-            ..Detail::default()
-        }
+        Detail { file: file.into(), problem: problem.into(), ..Detail::default() }
     }
 
     /// Names the tensor or key.
@@ -83,12 +79,7 @@ impl Detail {
 
 impl fmt::Display for Detail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: {}",
-            escaped(&self.file, 300),
-            escaped(&self.problem, 400)
-        )?;
+        write!(f, "{}: {}", escaped(&self.file, 300), escaped(&self.problem, 400))?;
         let rows = [
             ("at", &self.item, 300),
             ("found", &self.found, 1200),
@@ -172,8 +163,9 @@ impl LoadError {
     pub fn code(&self) -> ErrorCode {
         use LoadError::*;
         match self {
-            UnsupportedConfig(_) | MissingTensor(_) | WrongShape(_) | WrongDtype(_)
-            | Unaccounted(_) => ErrorCode::ModelMismatch,
+            UnsupportedConfig(_) | MissingTensor(_) | WrongShape(_) | WrongDtype(_) | Unaccounted(_) => {
+                ErrorCode::ModelMismatch
+            }
             _ => ErrorCode::BadFile,
         }
     }
@@ -183,10 +175,9 @@ impl LoadError {
         use LoadError::*;
         match self {
             Io { detail, .. } => detail,
-            NotFound(d) | WrongFormat(d) | Truncated(d) | BadHeader(d) | BadTensor(d)
-            | NonFinite(d) | BadShards(d) | BadJson(d) | BadLayout(d) | BadTokenizer(d)
-            | Changed(d) | UnsupportedConfig(d) | MissingTensor(d) | WrongShape(d)
-            | WrongDtype(d) | Unaccounted(d) => d,
+            NotFound(d) | WrongFormat(d) | Truncated(d) | BadHeader(d) | BadTensor(d) | NonFinite(d) | BadShards(d)
+            | BadJson(d) | BadLayout(d) | BadTokenizer(d) | Changed(d) | UnsupportedConfig(d) | MissingTensor(d)
+            | WrongShape(d) | WrongDtype(d) | Unaccounted(d) => d,
         }
     }
 
@@ -194,23 +185,16 @@ impl LoadError {
     pub fn io(path: &Path, source: std::io::Error) -> Self {
         let file = path.display().to_string();
         if source.kind() == std::io::ErrorKind::NotFound {
-            let parent = path
-                .parent()
-                .filter(|p| !p.as_os_str().is_empty())
-                .unwrap_or(Path::new("."));
+            let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
             return LoadError::NotFound(Box::new(
-                Detail::new(file, "there is no such file or directory")
-                    .next(format!("ls {}", parent.display())),
+                Detail::new(file, "there is no such file or directory").next(format!("ls {}", parent.display())),
             ));
         }
         let detail = Detail::new(file, "cannot be read")
             .found(source.to_string())
             .expected("a readable file")
             .next(format!("ls -l {}", path.display()));
-        LoadError::Io {
-            detail: Box::new(detail),
-            source,
-        }
+        LoadError::Io { detail: Box::new(detail), source }
     }
 }
 
@@ -223,7 +207,8 @@ pub fn escaped(text: &str, limit: usize) -> String {
             break;
         }
         // Bidirectional overrides can make a name look like another one, so they are shown like control characters.
-        let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+        let hidden =
+            matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
         if c.is_control() || hidden {
             out.extend(c.escape_default());
         } else {
@@ -239,20 +224,13 @@ mod tests {
 
     #[test]
     fn escapes_control_and_direction_characters() {
-        assert_eq!(
-            escaped("a\x1b[2Jb\nc\u{202e}d", 100),
-            "a\\u{1b}[2Jb\\nc\\u{202e}d"
-        );
+        assert_eq!(escaped("a\x1b[2Jb\nc\u{202e}d", 100), "a\\u{1b}[2Jb\\nc\\u{202e}d");
         assert_eq!(escaped("abcdef", 3), "abc…");
     }
 
     #[test]
     fn a_message_has_at_most_six_lines() {
-        let detail = Detail::new("f\n\n", "p\n")
-            .item("i\n")
-            .found("x\ny")
-            .expected("z\r\n")
-            .next("ls\n");
+        let detail = Detail::new("f\n\n", "p\n").item("i\n").found("x\ny").expected("z\r\n").next("ls\n");
         assert_eq!(detail.to_string().lines().count(), 5);
     }
 

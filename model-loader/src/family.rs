@@ -4,54 +4,24 @@ use crate::weights::TensorInfo;
 
 /// Names that decide by themselves; the first that occurs wins, so additions to models come before whole models.
 const BY_NAME: [(&str, &str); 21] = [
-    (
-        ".lora_down.",
-        "a LoRA (an addition to a model, not a model)",
-    ),
+    (".lora_down.", "a LoRA (an addition to a model, not a model)"),
     (".lora_up.", "a LoRA (an addition to a model, not a model)"),
     (".lora_A.", "a LoRA (an addition to a model, not a model)"),
-    (
-        ".lora.down.",
-        "a LoRA (an addition to a model, not a model)",
-    ),
+    (".lora.down.", "a LoRA (an addition to a model, not a model)"),
     (".hada_w1_a", "a LoHa/LyCORIS addition, not a model"),
     (".lokr_w1", "a LoKr/LyCORIS addition, not a model"),
     ("ip_adapter.", "an IP-Adapter"),
     ("motion_modules.", "an AnimateDiff motion module"),
     ("emb_params", "a textual-inversion embedding"),
-    (
-        "controlnet_cond_embedding.",
-        "a ControlNet in diffusers layout",
-    ),
-    (
-        "control_model.",
-        "a ControlNet in its original single-file layout",
-    ),
-    (
-        "input_hint_block.",
-        "a ControlNet in its original single-file layout",
-    ),
-    (
-        "double_blocks.",
-        "a Flux transformer in its original layout",
-    ),
-    (
-        "single_transformer_blocks.",
-        "a Flux transformer in diffusers layout",
-    ),
+    ("controlnet_cond_embedding.", "a ControlNet in diffusers layout"),
+    ("control_model.", "a ControlNet in its original single-file layout"),
+    ("input_hint_block.", "a ControlNet in its original single-file layout"),
+    ("double_blocks.", "a Flux transformer in its original layout"),
+    ("single_transformer_blocks.", "a Flux transformer in diffusers layout"),
     ("joint_blocks.", "Stable Diffusion 3 in its original layout"),
-    (
-        ".attn.add_q_proj.",
-        "a Stable Diffusion 3 transformer in diffusers layout",
-    ),
-    (
-        "conditioner.embedders.1.",
-        "an SDXL checkpoint in its original single-file layout",
-    ),
-    (
-        "conditioner.embedders.0.model.",
-        "an SDXL refiner checkpoint in its original single-file layout",
-    ),
+    (".attn.add_q_proj.", "a Stable Diffusion 3 transformer in diffusers layout"),
+    ("conditioner.embedders.1.", "an SDXL checkpoint in its original single-file layout"),
+    ("conditioner.embedders.0.model.", "an SDXL refiner checkpoint in its original single-file layout"),
     ("encoder.block.0.layer.", "a T5 text encoder"),
     ("encoder.down.0.", "a VAE in its original layout"),
     ("vision_model.", "a CLIP model with its image half"),
@@ -60,16 +30,10 @@ const BY_NAME: [(&str, &str); 21] = [
 /// Says what the tensors look like, such as "an SDXL UNet in diffusers layout".
 pub fn guess<'a>(tensors: impl Iterator<Item = TensorInfo<'a>> + Clone) -> String {
     // In a whole checkpoint the VAE part must not decide.
-    let whole = tensors
-        .clone()
-        .any(|t| t.name.starts_with("model.diffusion_model."));
+    let whole = tensors.clone().any(|t| t.name.starts_with("model.diffusion_model."));
     for (part, family) in BY_NAME {
         let in_vae = part == "encoder.down.0.";
-        if !(whole && in_vae)
-            && tensors
-                .clone()
-                .any(|t| t.name.starts_with(part) || t.name.contains(part))
-        {
+        if !(whole && in_vae) && tensors.clone().any(|t| t.name.starts_with(part) || t.name.contains(part)) {
             return family.to_owned();
         }
     }
@@ -83,15 +47,8 @@ pub fn guess<'a>(tensors: impl Iterator<Item = TensorInfo<'a>> + Clone) -> Strin
     if shape("decoder.conv_in.weight").is_some() || shape("encoder.conv_in.weight").is_some() {
         return "a VAE in diffusers layout".to_owned();
     }
-    let tokens = [
-        "text_model.embeddings.token_embedding.weight",
-        "embeddings.token_embedding.weight",
-    ];
-    if let Some(width) = tokens
-        .iter()
-        .find_map(|name| shape(name))
-        .and_then(|s| s.last())
-    {
+    let tokens = ["text_model.embeddings.token_embedding.weight", "embeddings.token_embedding.weight"];
+    if let Some(width) = tokens.iter().find_map(|name| shape(name)).and_then(|s| s.last()) {
         let which = match width {
             768 => " (CLIP-L: SD-1.x and SDXL)",
             1024 => " (ViT-H: SD-2.x)",
@@ -111,39 +68,21 @@ fn whole_checkpoint<'a>(shape: &impl Fn(&str) -> Option<&'a [usize]>) -> String 
         _ => "Stable Diffusion",
     };
     let input = shape("model.diffusion_model.input_blocks.0.0.weight").and_then(|s| s.get(1));
-    format!(
-        "{family} checkpoint{} in its original single-file layout",
-        by_channels(input)
-    )
+    format!("{family} checkpoint{} in its original single-file layout", by_channels(input))
 }
 
-fn unet<'a>(
-    mut tensors: impl Iterator<Item = TensorInfo<'a>>,
-    shape: &impl Fn(&str) -> Option<&'a [usize]>,
-) -> String {
-    let context = tensors
-        .find(|t| t.name.ends_with(".attn2.to_k.weight"))
-        .and_then(|t| t.shape.last());
+fn unet<'a>(mut tensors: impl Iterator<Item = TensorInfo<'a>>, shape: &impl Fn(&str) -> Option<&'a [usize]>) -> String {
+    let context = tensors.find(|t| t.name.ends_with(".attn2.to_k.weight")).and_then(|t| t.shape.last());
     let family = match (shape("add_embedding.linear_1.weight").is_some(), context) {
         (true, Some(2048)) => "an SDXL UNet".to_owned(),
         (false, Some(768)) => "an SD-1.x UNet".to_owned(),
         (false, Some(1024)) => "an SD-2.x UNet".to_owned(),
         (added, Some(width)) => {
-            format!(
-                "a UNet with context width {width}{}",
-                if added {
-                    " and added conditions as in SDXL"
-                } else {
-                    ""
-                }
-            )
+            format!("a UNet with context width {width}{}", if added { " and added conditions as in SDXL" } else { "" })
         }
         (_, None) => "a UNet without text conditioning".to_owned(),
     };
-    format!(
-        "{family}{} in diffusers layout",
-        by_channels(shape("conv_in.weight").and_then(|s| s.get(1)))
-    )
+    format!("{family}{} in diffusers layout", by_channels(shape("conv_in.weight").and_then(|s| s.get(1))))
 }
 
 fn by_channels(input: Option<&usize>) -> &'static str {
@@ -160,27 +99,16 @@ mod tests {
     use crate::tensor::Dtype;
 
     fn of(rows: &[(&str, &[usize])]) -> String {
-        guess(rows.iter().map(|(name, shape)| TensorInfo {
-            name,
-            shape,
-            dtype: Dtype::F16,
-        }))
+        guess(rows.iter().map(|(name, shape)| TensorInfo { name, shape, dtype: Dtype::F16 }))
     }
 
     #[test]
     fn families() {
         let to_k = "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight";
         assert!(of(&[(to_k, &[320, 1024])]).starts_with("an SD-2.x UNet"));
+        assert!(of(&[(to_k, &[320, 768]), ("conv_in.weight", &[320, 8, 3, 3])]).contains("instruct-pix2pix"));
         assert!(
-            of(&[(to_k, &[320, 768]), ("conv_in.weight", &[320, 8, 3, 3])])
-                .contains("instruct-pix2pix")
-        );
-        assert!(
-            of(&[
-                (to_k, &[640, 2048]),
-                ("add_embedding.linear_1.weight", &[1280, 2816])
-            ])
-            .starts_with("an SDXL UNet")
+            of(&[(to_k, &[640, 2048]), ("add_embedding.linear_1.weight", &[1280, 2816])]).starts_with("an SDXL UNet")
         );
         assert!(of(&[("lora_unet_x.lora_down.weight", &[4, 320])]).starts_with("a LoRA"));
         assert!(of(&[("double_blocks.0.img_attn.qkv.weight", &[9, 3])]).contains("Flux"));
@@ -188,14 +116,8 @@ mod tests {
         assert!(of(&[("embeddings.token_embedding.weight", &[49408, 1024])]).contains("ViT-H"));
         let sd1 = "model.diffusion_model.input_blocks.2.1.transformer_blocks.0.attn2.to_k.weight";
         assert!(
-            of(&[
-                (sd1, &[320, 768]),
-                (
-                    "first_stage_model.encoder.down.0.block.0.conv1.weight",
-                    &[1]
-                )
-            ])
-            .starts_with("SD-1.x")
+            of(&[(sd1, &[320, 768]), ("first_stage_model.encoder.down.0.block.0.conv1.weight", &[1])])
+                .starts_with("SD-1.x")
         );
         assert_eq!(of(&[("a", &[1])]), "no model family known here");
     }

@@ -18,9 +18,7 @@ const G: u64 = 0x9e37_79b9_7f4a_7c15;
 const PARALLEL_FROM: usize = 1 << 18;
 
 fn fnv(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn mix(mut z: u64) -> u64 {
@@ -32,11 +30,8 @@ fn mix(mut z: u64) -> u64 {
 /// Offset and scale of a tensor: activations keep about unit variance through every layer.
 fn offset_and_scale(name: &str, shape: &[usize]) -> (f64, f64) {
     // ControlNet's "zero" convolutions would hide every error behind them if they were zero.
-    const ZERO_CONVS: [&str; 3] = [
-        "controlnet_down_blocks",
-        "controlnet_mid_block",
-        "controlnet_cond_embedding.conv_out",
-    ];
+    const ZERO_CONVS: [&str; 3] =
+        ["controlnet_down_blocks", "controlnet_mid_block", "controlnet_cond_embedding.conv_out"];
     if name.ends_with("bias") {
         (0.0, 0.1)
     } else if shape.len() == 1 {
@@ -46,11 +41,7 @@ fn offset_and_scale(name: &str, shape: &[usize]) -> (f64, f64) {
     } else if name.contains("position_embedding") {
         (0.0, 0.25)
     } else {
-        let gain = if ZERO_CONVS.iter().any(|prefix| name.starts_with(prefix)) {
-            0.5
-        } else {
-            1.0
-        };
+        let gain = if ZERO_CONVS.iter().any(|prefix| name.starts_with(prefix)) { 0.5 } else { 1.0 };
         let fan_in: usize = shape.iter().skip(1).product();
         (0.0, gain * (3.0 / fan_in as f64).sqrt())
     }
@@ -58,8 +49,7 @@ fn offset_and_scale(name: &str, shape: &[usize]) -> (f64, f64) {
 
 /// The tensor of this name and shape, in the storage type `store` (F32, F16 or BF16; anything else is taken as F32).
 pub fn tensor(seed: u64, component: &str, name: &str, shape: &[usize], store: Dtype) -> HostTensor {
-    let key =
-        mix(fnv(&format!("{component}/{name}")).wrapping_add(seed.wrapping_add(1).wrapping_mul(G)));
+    let key = mix(fnv(&format!("{component}/{name}")).wrapping_add(seed.wrapping_add(1).wrapping_mul(G)));
     let (offset, scale) = offset_and_scale(name, shape);
     let value = |i: usize| {
         let bits = mix(key.wrapping_add((i as u64 + 1).wrapping_mul(G))) >> 40;
@@ -68,14 +58,8 @@ pub fn tensor(seed: u64, component: &str, name: &str, shape: &[usize], store: Dt
     };
     let count = shape.iter().product();
     let (dtype, bytes) = match store {
-        Dtype::F16 => (
-            Dtype::F16,
-            fill(count, |i| f16::from_f32(value(i)).to_le_bytes()),
-        ),
-        Dtype::BF16 => (
-            Dtype::BF16,
-            fill(count, |i| bf16::from_f32(value(i)).to_le_bytes()),
-        ),
+        Dtype::F16 => (Dtype::F16, fill(count, |i| f16::from_f32(value(i)).to_le_bytes())),
+        Dtype::BF16 => (Dtype::BF16, fill(count, |i| bf16::from_f32(value(i)).to_le_bytes())),
         _ => (Dtype::F32, fill(count, |i| value(i).to_le_bytes())),
     };
     HostTensor::from_bytes(dtype, shape, bytes)
@@ -84,9 +68,7 @@ pub fn tensor(seed: u64, component: &str, name: &str, shape: &[usize], store: Dt
 fn fill<const N: usize>(count: usize, value: impl Fn(usize) -> [u8; N] + Sync) -> Vec<u8> {
     let mut bytes = vec![0; count * N];
     let elements = bytes.as_chunks_mut::<N>().0;
-    let threads = std::thread::available_parallelism()
-        .map_or(1, |n| n.get())
-        .min(16);
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(16);
     let run = |start: usize, part: &mut [[u8; N]]| {
         for (i, slot) in part.iter_mut().enumerate() {
             *slot = value(start + i);
@@ -112,20 +94,16 @@ mod tests {
     #[test]
     fn equals_the_reference_bit_for_bit() {
         type Row = (u64, String, String, Vec<usize>, [String; 3], String);
-        let rows: Vec<Row> =
-            serde_json::from_str(include_str!("../tests/data/weight_vectors.json")).unwrap();
+        let rows: Vec<Row> = serde_json::from_str(include_str!("../tests/data/weight_vectors.json")).unwrap();
         assert!(rows.len() >= 6);
         for (seed, component, name, shape, samples, checksum) in rows {
             let w = tensor(seed, &component, &name, &shape, Dtype::F32).to_f32();
             let hex = |v: f32| format!("{:08x}", v.to_bits());
-            assert_eq!(
-                [hex(w[0]), hex(w[1]), hex(w[w.len() - 1])],
-                samples,
-                "{name}"
-            );
-            let sum = w.iter().enumerate().fold(0u64, |a, (i, v)| {
-                a.wrapping_add(u64::from(v.to_bits()).wrapping_mul(2 * i as u64 + 1))
-            });
+            assert_eq!([hex(w[0]), hex(w[1]), hex(w[w.len() - 1])], samples, "{name}");
+            let sum = w
+                .iter()
+                .enumerate()
+                .fold(0u64, |a, (i, v)| a.wrapping_add(u64::from(v.to_bits()).wrapping_mul(2 * i as u64 + 1)));
             assert_eq!(format!("{sum:016x}"), checksum, "{name}");
         }
     }
@@ -135,16 +113,8 @@ mod tests {
         let wide = tensor(1, "unet", "conv_in.weight", &[4, 4, 3, 3], Dtype::F32).to_f32();
         let narrow = tensor(1, "unet", "conv_in.weight", &[4, 4, 3, 3], Dtype::F16);
         assert_eq!(narrow.dtype, Dtype::F16);
-        assert!(
-            wide.iter()
-                .zip(narrow.to_f32())
-                .all(|(w, n)| f16::from_f32(*w).to_f32() == n)
-        );
+        assert!(wide.iter().zip(narrow.to_f32()).all(|(w, n)| f16::from_f32(*w).to_f32() == n));
         let brain = tensor(1, "unet", "conv_in.weight", &[4, 4, 3, 3], Dtype::BF16).to_f32();
-        assert!(
-            wide.iter()
-                .zip(brain)
-                .all(|(w, n)| bf16::from_f32(*w).to_f32() == n)
-        );
+        assert!(wide.iter().zip(brain).all(|(w, n)| bf16::from_f32(*w).to_f32() == n));
     }
 }

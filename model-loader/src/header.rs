@@ -47,41 +47,34 @@ impl Header {
     /// Reads and checks the header of a whole file. `file` is its name for messages.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Header> {
         crate::sniff::sniff(bytes).require_safetensors(file, bytes.len())?;
-        let length = bytes
-            .first_chunk::<8>()
-            .map_or(0, |b| u64::from_le_bytes(*b)) as usize;
+        let length = bytes.first_chunk::<8>().map_or(0, |b| u64::from_le_bytes(*b)) as usize;
         // `sniff` has checked that the header lies within the file.
         let text = bytes.get(8..8 + length).unwrap_or(&[]);
-        let text = std::str::from_utf8(text)
-            .map_err(|e| bad_header(file, format!("is not UTF-8: {e}")))?;
+        let text = std::str::from_utf8(text).map_err(|e| bad_header(file, format!("is not UTF-8: {e}")))?;
+        if !text.starts_with('{') {
+            return Err(bad_header(file, "it does not begin with {".into()));
+        }
         let raw = parse_json(text).map_err(|e| bad_header(file, e.to_string()))?;
         let data_start = 8 + length;
         let tensors = check_entries(file, raw.tensors, data_start, bytes.len())?;
-        Ok(Header {
-            tensors,
-            metadata: raw.metadata,
-        })
+        Ok(Header { tensors, metadata: raw.metadata })
     }
 }
 
 fn bad_header(file: &str, found: String) -> LoadError {
     let detail = Detail::new(file, "the safetensors header is malformed").found(found);
-    let detail = detail.expected(
-        "one JSON object with each tensor once: {\"name\": {dtype, shape, data_offsets}}",
-    );
-    LoadError::BadHeader(Box::new(detail.next(
-        "download the file again, or save it again with safetensors.torch.save_file",
-    )))
+    let detail = detail.expected("one JSON object with each tensor once: {\"name\": {dtype, shape, data_offsets}}");
+    LoadError::BadHeader(Box::new(
+        detail.next("download the file again, or save it again with safetensors.torch.save_file"),
+    ))
 }
 
 fn bad_tensor(file: &str, name: &str, found: String, expected: String) -> LoadError {
-    let detail = Detail::new(file, "a tensor entry of the header is invalid")
-        .item(name)
-        .found(found)
-        .expected(expected);
-    LoadError::BadTensor(Box::new(detail.next(
-        "download the file again, or save it again with safetensors.torch.save_file",
-    )))
+    let detail =
+        Detail::new(file, "a tensor entry of the header is invalid").item(name).found(found).expected(expected);
+    LoadError::BadTensor(Box::new(
+        detail.next("download the file again, or save it again with safetensors.torch.save_file"),
+    ))
 }
 
 #[derive(Default)]
@@ -125,15 +118,10 @@ impl<'de> Visitor<'de> for RawVisitor {
             }
             let entry = map.next_value_seed(EntrySeed)?;
             if raw.tensors.len() == MAX_TENSORS {
-                return Err(de::Error::custom(format!(
-                    "more than {MAX_TENSORS} tensors"
-                )));
+                return Err(de::Error::custom(format!("more than {MAX_TENSORS} tensors")));
             }
             if raw.tensors.contains_key(&name) {
-                return Err(de::Error::custom(format!(
-                    "duplicate key \"{}\"",
-                    escaped(&name, 100)
-                )));
+                return Err(de::Error::custom(format!("duplicate key \"{}\"", escaped(&name, 100))));
             }
             raw.tensors.insert(name, entry);
         }
@@ -167,17 +155,12 @@ impl<'de> Visitor<'de> for EntrySeed {
                 "data_offsets" => data_offsets.replace(map.next_value()?).is_some(),
                 _ => {
                     map.next_value::<IgnoredAny>()?;
-                    tracing::warn!(
-                        "unknown field \"{}\" in a safetensors header",
-                        escaped(&key, 60)
-                    );
+                    tracing::warn!("unknown field \"{}\" in a safetensors header", escaped(&key, 60));
                     false
                 }
             };
             if repeated {
-                return Err(de::Error::custom(format!(
-                    "duplicate key \"{key}\" in a tensor entry"
-                )));
+                return Err(de::Error::custom(format!("duplicate key \"{key}\" in a tensor entry")));
             }
         }
         Ok(RawEntry {
@@ -199,16 +182,11 @@ impl<'de> de::Deserialize<'de> for BoundedShape {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "a list of at most {MAX_RANK} extents")
             }
-            fn visit_seq<S: de::SeqAccess<'de>>(
-                self,
-                mut seq: S,
-            ) -> Result<BoundedShape, S::Error> {
+            fn visit_seq<S: de::SeqAccess<'de>>(self, mut seq: S) -> Result<BoundedShape, S::Error> {
                 let mut shape = Vec::new();
                 while let Some(extent) = seq.next_element()? {
                     if shape.len() == MAX_RANK {
-                        return Err(de::Error::custom(format!(
-                            "more than {MAX_RANK} dimensions"
-                        )));
+                        return Err(de::Error::custom(format!("more than {MAX_RANK} dimensions")));
                     }
                     shape.push(extent);
                 }
@@ -239,18 +217,9 @@ fn check_entries(
     let mut end = 0;
     for (from, to, name) in order {
         if from != end {
-            let kind = if from < end {
-                "overlaps the tensor before it"
-            } else {
-                "leaves a hole before it"
-            };
+            let kind = if from < end { "overlaps the tensor before it" } else { "leaves a hole before it" };
             let found = format!("data from byte {from}, which {kind}");
-            return Err(bad_tensor(
-                file,
-                name,
-                found,
-                format!("data from byte {end}"),
-            ));
+            return Err(bad_tensor(file, name, found, format!("data from byte {end}")));
         }
         end = to;
     }
@@ -262,23 +231,12 @@ fn check_total(file: &str, promised: u64, present: u64) -> Result<()> {
     if promised == present {
         return Ok(());
     }
-    let detail = Detail::new(
-        file,
-        if promised > present {
-            "the file is incomplete"
-        } else {
-            "bytes follow the last tensor"
-        },
-    );
-    let detail = detail
-        .found(format!("{present} bytes of data"))
-        .expected(format!("{promised} bytes, as its header says"));
+    let detail =
+        Detail::new(file, if promised > present { "the file is incomplete" } else { "bytes follow the last tensor" });
+    let detail =
+        detail.found(format!("{present} bytes of data")).expected(format!("{promised} bytes, as its header says"));
     let detail = Box::new(detail.next("download the file again and compare its size"));
-    Err(if promised > present {
-        LoadError::Truncated(detail)
-    } else {
-        LoadError::BadHeader(detail)
-    })
+    Err(if promised > present { LoadError::Truncated(detail) } else { LoadError::BadHeader(detail) })
 }
 
 fn check_entry(file: &str, name: &str, entry: &RawEntry, data_start: usize) -> Result<Entry> {
@@ -287,10 +245,7 @@ fn check_entry(file: &str, name: &str, entry: &RawEntry, data_start: usize) -> R
         return bad("an empty name".into(), "a name for each tensor");
     }
     if name.len() > MAX_NAME {
-        return bad(
-            format!("a name of {} bytes", name.len()),
-            "a name of at most 1024 bytes",
-        );
+        return bad(format!("a name of {} bytes", name.len()), "a name of at most 1024 bytes");
     }
     let Some(dtype) = Dtype::from_name(&entry.dtype) else {
         return bad(format!("element type {}", entry.dtype), "F32, F16 or BF16");
@@ -298,48 +253,24 @@ fn check_entry(file: &str, name: &str, entry: &RawEntry, data_start: usize) -> R
     let mut bytes = dtype.size() as u64;
     for extent in &entry.shape {
         if *extent == 0 {
-            return bad(
-                format!("shape {:?} with no elements", entry.shape),
-                "at least one element",
-            );
+            return bad(format!("shape {:?} with no elements", entry.shape), "at least one element");
         }
         bytes = match bytes.checked_mul(*extent) {
             Some(bytes) => bytes,
             None => {
-                return bad(
-                    format!("shape {:?}, larger than 2^64 bytes", entry.shape),
-                    "a shape that fits the file",
-                );
+                return bad(format!("shape {:?}, larger than 2^64 bytes", entry.shape), "a shape that fits the file");
             }
         };
     }
     let (from, to) = entry.data_offsets;
     if from > to || to - from != bytes {
         let found = format!("data_offsets [{from}, {to}]");
-        return bad(
-            found,
-            &format!("{bytes} bytes for {dtype} {:?}", entry.shape),
-        );
+        return bad(found, &format!("{bytes} bytes for {dtype} {:?}", entry.shape));
     }
-    let position = |offset: u64| {
-        usize::try_from(offset)
-            .ok()
-            .and_then(|o| o.checked_add(data_start))
-    };
-    let extents = entry
-        .shape
-        .iter()
-        .map(|e| usize::try_from(*e).ok())
-        .collect::<Option<Vec<_>>>();
+    let position = |offset: u64| usize::try_from(offset).ok().and_then(|o| o.checked_add(data_start));
+    let extents = entry.shape.iter().map(|e| usize::try_from(*e).ok()).collect::<Option<Vec<_>>>();
     match (position(from), position(to), extents) {
-        (Some(from), Some(to), Some(shape)) => Ok(Entry {
-            dtype,
-            shape,
-            range: from..to,
-        }),
-        _ => bad(
-            format!("data_offsets [{from}, {to}]"),
-            "offsets that this machine can address",
-        ),
+        (Some(from), Some(to), Some(shape)) => Ok(Entry { dtype, shape, range: from..to }),
+        _ => bad(format!("data_offsets [{from}, {to}]"), "offsets that this machine can address"),
     }
 }

@@ -9,16 +9,9 @@ use crate::locate::file_names;
 pub fn model_root(path: &Path) -> Result<PathBuf> {
     let meta = std::fs::metadata(path).map_err(|e| LoadError::io(path, e))?;
     if !meta.is_dir() {
-        let detail = Detail::new(
-            path.display().to_string(),
-            "a model is a directory, this is a file",
-        );
-        let detail = detail
-            .found("a single file")
-            .expected("a diffusers directory with model_index.json");
-        return Err(LoadError::BadLayout(Box::new(
-            detail.next(format!("syncline inspect {}", path.display())),
-        )));
+        let detail = Detail::new(path.display().to_string(), "a model is a directory, this is a file");
+        let detail = detail.found("a single file").expected("a diffusers directory with model_index.json");
+        return Err(LoadError::BadLayout(Box::new(detail.next(format!("syncline inspect {}", path.display())))));
     }
     if path.join("model_index.json").is_file() {
         return Ok(path.to_path_buf());
@@ -30,16 +23,10 @@ pub fn model_root(path: &Path) -> Result<PathBuf> {
         if let [only] = models.as_slice() {
             return Ok(snapshots.join(only));
         }
-        let detail = Detail::new(
-            path.display().to_string(),
-            "the cache entry does not hold exactly one whole snapshot",
-        );
-        let detail = detail
-            .found(format!("{} snapshots with model_index.json", models.len()))
-            .expected("one");
-        return Err(LoadError::BadLayout(Box::new(
-            detail.next(format!("pass one of {}/*", snapshots.display())),
-        )));
+        let detail =
+            Detail::new(path.display().to_string(), "the cache entry does not hold exactly one whole snapshot");
+        let detail = detail.found(format!("{} snapshots with model_index.json", models.len())).expected("one");
+        return Err(LoadError::BadLayout(Box::new(detail.next(format!("pass one of {}/*", snapshots.display())))));
     }
     Err(no_index(&path.display().to_string()))
 }
@@ -55,41 +42,21 @@ pub fn no_index(root: &str) -> LoadError {
     } else if names.is_empty() {
         "an empty directory".to_owned()
     } else {
-        names
-            .iter()
-            .take(10)
-            .cloned()
-            .collect::<Vec<_>>()
-            .join(", ")
+        names.iter().take(10).cloned().collect::<Vec<_>>().join(", ")
     };
-    let next = if has("config.json")
-        && Path::new(root)
-            .parent()
-            .is_some_and(|p| p.join("model_index.json").is_file())
-    {
+    let next = if has("config.json") && Path::new(root).parent().is_some_and(|p| p.join("model_index.json").is_file()) {
         format!("pass the directory above: {root}/..")
     } else {
         format!("ls {root}")
     };
     let detail = Detail::new(root, "this is not a model directory").found(found);
-    let expected =
-        "model_index.json and the directories unet, vae, text_encoder, tokenizer, scheduler";
+    let expected = "model_index.json and the directories unet, vae, text_encoder, tokenizer, scheduler";
     LoadError::BadLayout(Box::new(detail.expected(expected).next(next)))
 }
 
 /// The error for an absent part of a model directory.
 pub fn no_component(root: &str, part: &str, present: &[String]) -> LoadError {
-    let present = if present.is_empty() {
-        "no component".to_owned()
-    } else {
-        present.join(", ")
-    };
-    let detail = Detail::new(root, "a part of the model is missing")
-        .item(part)
-        .found(present);
-    LoadError::BadLayout(Box::new(
-        detail
-            .expected(format!("{root}/{part}"))
-            .next(format!("ls -R {root}")),
-    ))
+    let present = if present.is_empty() { "no component".to_owned() } else { present.join(", ") };
+    let detail = Detail::new(root, "a part of the model is missing").item(part).found(present);
+    LoadError::BadLayout(Box::new(detail.expected(format!("{root}/{part}")).next(format!("ls -R {root}"))))
 }

@@ -22,14 +22,8 @@ pub fn locate(path: &Path, variant: Option<&str>) -> Result<Located> {
     if meta.is_dir() {
         return in_directory(path, variant);
     }
-    let is_index = path
-        .extension()
-        .is_some_and(|e| e.eq_ignore_ascii_case("json"));
-    Ok(if is_index {
-        Located::Index(path.to_path_buf())
-    } else {
-        Located::File(path.to_path_buf())
-    })
+    let is_index = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
+    Ok(if is_index { Located::Index(path.to_path_buf()) } else { Located::File(path.to_path_buf()) })
 }
 
 fn in_directory(dir: &Path, variant: Option<&str>) -> Result<Located> {
@@ -38,14 +32,8 @@ fn in_directory(dir: &Path, variant: Option<&str>) -> Result<Located> {
     let of_variant = |variant: Option<&str>| {
         BASES.iter().find_map(|base| {
             let (file, index) = match variant {
-                None => (
-                    format!("{base}.safetensors"),
-                    format!("{base}.safetensors.index.json"),
-                ),
-                Some(v) => (
-                    format!("{base}.{v}.safetensors"),
-                    format!("{base}.safetensors.index.{v}.json"),
-                ),
+                None => (format!("{base}.safetensors"), format!("{base}.safetensors.index.json")),
+                Some(v) => (format!("{base}.{v}.safetensors"), format!("{base}.safetensors.index.{v}.json")),
             };
             if has(&file) {
                 Some(Located::File(dir.join(file)))
@@ -63,10 +51,7 @@ fn in_directory(dir: &Path, variant: Option<&str>) -> Result<Located> {
     if let Some(found) = of_variant(Some("fp16")) {
         return Ok(found);
     }
-    let weights: Vec<&String> = names
-        .iter()
-        .filter(|n| n.ends_with(".safetensors"))
-        .collect();
+    let weights: Vec<&String> = names.iter().filter(|n| n.ends_with(".safetensors")).collect();
     match weights.as_slice() {
         [only] => Ok(Located::File(dir.join(only))),
         _ => Err(nothing(dir, &names, variant)),
@@ -75,30 +60,20 @@ fn in_directory(dir: &Path, variant: Option<&str>) -> Result<Located> {
 
 /// Whether a component directory holds any weights of this engine's formats.
 pub fn has_weights(dir: &Path) -> bool {
-    file_names(dir).is_ok_and(|names| {
-        names
-            .iter()
-            .any(|n| n.ends_with(".safetensors") || n.ends_with(".safetensors.index.json"))
-    })
+    file_names(dir)
+        .is_ok_and(|names| names.iter().any(|n| n.ends_with(".safetensors") || n.ends_with(".safetensors.index.json")))
 }
 
 /// Whether a component directory holds the named variant.
 pub fn has_variant(dir: &Path, variant: &str) -> bool {
     let part = format!(".{variant}.");
-    file_names(dir).is_ok_and(|names| {
-        names
-            .iter()
-            .any(|n| n.contains(&part) && n.contains(".safetensors"))
-    })
+    file_names(dir).is_ok_and(|names| names.iter().any(|n| n.contains(&part) && n.contains(".safetensors")))
 }
 
 /// Names of the plain files in a directory, sorted.
 pub fn file_names(dir: &Path) -> Result<Vec<String>> {
     let entries = std::fs::read_dir(dir).map_err(|e| LoadError::io(dir, e))?;
-    let mut names: Vec<String> = entries
-        .flatten()
-        .filter_map(|e| e.file_name().into_string().ok())
-        .collect();
+    let mut names: Vec<String> = entries.flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
     names.sort();
     Ok(names)
 }
@@ -108,29 +83,17 @@ fn nothing(dir: &Path, names: &[String], variant: Option<&str>) -> LoadError {
         Some(v) => format!("diffusion_pytorch_model.{v}.safetensors or model.{v}.safetensors"),
         None => "diffusion_pytorch_model.safetensors or model.safetensors".to_owned(),
     };
-    let mut found = names
-        .iter()
-        .take(10)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(", ");
+    let mut found = names.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
     if found.is_empty() {
         found = "an empty directory".into();
     }
-    let pickled = names.iter().any(|n| {
-        [".bin", ".ckpt", ".pt", ".pth"]
-            .iter()
-            .any(|end| n.ends_with(end))
-    });
+    let pickled = names.iter().any(|n| [".bin", ".ckpt", ".pt", ".pth"].iter().any(|end| n.ends_with(end)));
     let next = if pickled {
         "get the .safetensors files of this model; pickles (.bin, .ckpt) can run code and are never loaded".to_owned()
     } else {
         format!("ls -l {}", dir.display())
     };
-    let detail = Detail::new(
-        dir.display().to_string(),
-        "the directory holds no weights that could be chosen",
-    );
+    let detail = Detail::new(dir.display().to_string(), "the directory holds no weights that could be chosen");
     LoadError::BadLayout(Box::new(detail.found(found).expected(wanted).next(next)))
 }
 
@@ -141,15 +104,11 @@ pub fn mention_unfinished(error: LoadError, path: &Path) -> LoadError {
     };
     match error {
         LoadError::Truncated(mut detail) => {
-            detail.next = Some(format!(
-                "let the download finish first: {neighbour} lies beside the file"
-            ));
+            detail.next = Some(format!("let the download finish first: {neighbour} lies beside the file"));
             LoadError::Truncated(detail)
         }
         LoadError::WrongFormat(mut detail) => {
-            detail.next = Some(format!(
-                "let the download finish first: {neighbour} lies beside the file"
-            ));
+            detail.next = Some(format!("let the download finish first: {neighbour} lies beside the file"));
             LoadError::WrongFormat(detail)
         }
         other => other,

@@ -3,12 +3,8 @@
 //! The engine asks for today's diffusers names and for transformers' published names. Files saved before diffusers 0.17
 //! call the VAE attention query/key/value/proj_attn, and transformers 5.6 and later drop `text_model.` from CLIPTextModel.
 
-const VAE_ATTENTION: [(&str, &str); 4] = [
-    ("to_q", "query"),
-    ("to_k", "key"),
-    ("to_v", "value"),
-    ("to_out.0", "proj_attn"),
-];
+const VAE_ATTENTION: [(&str, &str); 4] =
+    [("to_q", "query"), ("to_k", "key"), ("to_v", "value"), ("to_out.0", "proj_attn")];
 const TEXT_PREFIX: &str = "text_model.";
 
 /// Other names under which a file may hold `name`, most likely first.
@@ -42,9 +38,7 @@ fn vae_attention(name: &str) -> Option<(&str, &str)> {
 }
 
 fn is_flat_text_name(name: &str) -> bool {
-    ["embeddings.", "encoder.layers.", "final_layer_norm."]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
+    ["embeddings.", "encoder.layers.", "final_layer_norm."].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Name under which generated weights know a tensor: always the published layout.
@@ -84,54 +78,27 @@ mod tests {
         let old = "decoder.mid_block.attentions.0.proj_attn.bias";
         assert_eq!(aliases(new), [old]);
         assert_eq!(aliases(old), [new]);
-        assert!(
-            aliases("mid_block.attentions.0.to_q.weight").is_empty(),
-            "not in a UNet"
-        );
+        assert!(aliases("mid_block.attentions.0.to_q.weight").is_empty(), "not in a UNet");
         assert!(aliases("decoder.mid_block.attentions.0.group_norm.weight").is_empty());
     }
 
     #[test]
     fn text_encoders_have_two_spellings() {
-        assert_eq!(
-            aliases("text_model.final_layer_norm.bias"),
-            ["final_layer_norm.bias"]
-        );
-        assert_eq!(
-            aliases("final_layer_norm.bias"),
-            ["text_model.final_layer_norm.bias"]
-        );
+        assert_eq!(aliases("text_model.final_layer_norm.bias"), ["final_layer_norm.bias"]);
+        assert_eq!(aliases("final_layer_norm.bias"), ["text_model.final_layer_norm.bias"]);
         assert!(aliases("text_projection.weight").is_empty());
         assert_eq!(
             published("text_encoder_2", "encoder.layers.0.mlp.fc1.bias"),
             "text_model.encoder.layers.0.mlp.fc1.bias"
         );
-        assert_eq!(
-            published("text_encoder_2", "text_projection.weight"),
-            "text_projection.weight"
-        );
-        assert_eq!(
-            published("vae", "encoder.conv_in.bias"),
-            "encoder.conv_in.bias"
-        );
+        assert_eq!(published("text_encoder_2", "text_projection.weight"), "text_projection.weight");
+        assert_eq!(published("vae", "encoder.conv_in.bias"), "encoder.conv_in.bias");
     }
 
     #[test]
     fn only_vae_attention_is_squeezed() {
-        assert!(shape_fits(
-            "encoder.mid_block.attentions.0.to_q.weight",
-            &[8, 8, 1, 1],
-            &[8, 8]
-        ));
-        assert!(!shape_fits(
-            "encoder.mid_block.attentions.0.to_q.weight",
-            &[8, 8, 3, 3],
-            &[8, 8]
-        ));
-        assert!(!shape_fits(
-            "down_blocks.0.attentions.0.proj_in.weight",
-            &[8, 8, 1, 1],
-            &[8, 8]
-        ));
+        assert!(shape_fits("encoder.mid_block.attentions.0.to_q.weight", &[8, 8, 1, 1], &[8, 8]));
+        assert!(!shape_fits("encoder.mid_block.attentions.0.to_q.weight", &[8, 8, 3, 3], &[8, 8]));
+        assert!(!shape_fits("down_blocks.0.attentions.0.proj_in.weight", &[8, 8, 1, 1], &[8, 8]));
     }
 }

@@ -54,18 +54,12 @@ pub struct Scope {
 
 impl Scope {
     pub(crate) fn root(weights: Weights) -> Self {
-        Scope {
-            weights,
-            prefix: String::new(),
-        }
+        Scope { weights, prefix: String::new() }
     }
 
     /// The scope one level down: a name or an index.
     pub fn at(&self, part: impl Display) -> Scope {
-        Scope {
-            weights: self.weights.clone(),
-            prefix: format!("{}{part}.", self.prefix),
-        }
+        Scope { weights: self.weights.clone(), prefix: format!("{}{part}.", self.prefix) }
     }
 
     /// Full name of something in this scope.
@@ -86,9 +80,7 @@ impl Scope {
     /// Shape of a tensor as the file holds it.
     pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
         let table = self.weights.inner.table()?;
-        table
-            .entry(table.resolve(&self.path(name))?)
-            .map(|entry| entry.shape.clone())
+        table.entry(table.resolve(&self.path(name))?).map(|entry| entry.shape.clone())
     }
 
     /// Takes a weight of exactly this shape.
@@ -98,34 +90,18 @@ impl Scope {
     pub fn take(&self, name: &str, shape: &[usize]) -> Result<HostTensor> {
         let path = self.path(name);
         let inner = &*self.weights.inner;
-        inner
-            .book
-            .lock()
-            .requests
-            .push((path.clone(), shape.to_vec()));
+        inner.book.lock().requests.push((path.clone(), shape.to_vec()));
         match &inner.source {
             Source::Files(table) => self.take_from(table, &path, shape),
-            Source::Generated {
-                seed,
-                component,
-                store,
-            } => Ok(generate::tensor(
-                *seed,
-                component,
-                &names::published(component, &path),
-                shape,
-                *store,
-            )),
+            Source::Generated { seed, component, store } => {
+                Ok(generate::tensor(*seed, component, &names::published(component, &path), shape, *store))
+            }
         }
     }
 
     /// Takes a weight that some files lack. A weight that is there must be right all the same.
     pub fn take_optional(&self, name: &str, shape: &[usize]) -> Result<Option<HostTensor>> {
-        if self.has(name) {
-            self.take(name, shape).map(Some)
-        } else {
-            Ok(None)
-        }
+        if self.has(name) { self.take(name, shape).map(Some) } else { Ok(None) }
     }
 
     fn take_from(&self, table: &Table, path: &str, shape: &[usize]) -> Result<HostTensor> {
@@ -139,21 +115,13 @@ impl Scope {
         };
         book.lock().taken.insert(key.to_owned());
         if !names::shape_fits(path, &tensor.shape, shape) {
-            book.lock()
-                .misshaped
-                .push(format!("{key} {:?} for {shape:?}", tensor.shape));
+            book.lock().misshaped.push(format!("{key} {:?} for {shape:?}", tensor.shape));
             return Err(self.misshaped(key, &tensor.shape, shape));
         }
         if !tensor.dtype.is_weight() {
-            let detail = self
-                .detail("a weight has an element type that is not supported")
-                .item(key);
-            let detail = detail
-                .found(tensor.dtype.name())
-                .expected("F16, BF16 or F32");
-            return Err(LoadError::WrongDtype(Box::new(
-                detail.next("get the f16 or f32 version of this model"),
-            )));
+            let detail = self.detail("a weight has an element type that is not supported").item(key);
+            let detail = detail.found(tensor.dtype.name()).expected("F16, BF16 or F32");
+            return Err(LoadError::WrongDtype(Box::new(detail.next("get the f16 or f32 version of this model"))));
         }
         self.check_finite(key, &tensor)?;
         Ok(tensor.reshaped(shape))
@@ -167,16 +135,10 @@ impl Scope {
             tracing::warn!("{key}: {count} NaN or infinite values let through");
             return Ok(());
         }
-        let detail = self
-            .detail("a weight holds values that are not finite numbers")
-            .item(key);
-        let detail = detail.found(format!(
-            "{count} NaN or infinite of {}, the first at index {first}",
-            tensor.len()
-        ));
-        let detail = detail
-            .expected("finite values only")
-            .next("download the file again; --allow-nonfinite loads it as it is");
+        let detail = self.detail("a weight holds values that are not finite numbers").item(key);
+        let detail = detail.found(format!("{count} NaN or infinite of {}, the first at index {first}", tensor.len()));
+        let detail =
+            detail.expected("finite values only").next("download the file again; --allow-nonfinite loads it as it is");
         Err(LoadError::NonFinite(Box::new(detail)))
     }
 
@@ -191,30 +153,15 @@ impl Scope {
             [] => format!("nothing under \"{parent}\""),
             names => format!("beside it {}", names.join(", ")),
         };
-        let detail = self
-            .detail("a tensor is missing")
-            .item(path)
-            .expected(format!("shape {shape:?}"));
-        let detail = detail.found(format!(
-            "{around}; the file looks like {}",
-            self.weights.family()
-        ));
-        LoadError::MissingTensor(Box::new(
-            detail.next(format!("syncline inspect {}", self.weights.label())),
-        ))
+        let detail = self.detail("a tensor is missing").item(path).expected(format!("shape {shape:?}"));
+        let detail = detail.found(format!("{around}; the file looks like {}", self.weights.family()));
+        LoadError::MissingTensor(Box::new(detail.next(format!("syncline inspect {}", self.weights.label()))))
     }
 
     fn misshaped(&self, key: &str, found: &[usize], shape: &[usize]) -> LoadError {
-        let detail = self
-            .detail("a tensor has another shape than the configuration asks for")
-            .item(key);
-        let detail = detail.found(format!(
-            "{found:?}; the file looks like {}",
-            self.weights.family()
-        ));
-        let detail = detail
-            .expected(format!("{shape:?}"))
-            .next("check that config.json belongs to this file");
+        let detail = self.detail("a tensor has another shape than the configuration asks for").item(key);
+        let detail = detail.found(format!("{found:?}; the file looks like {}", self.weights.family()));
+        let detail = detail.expected(format!("{shape:?}")).next("check that config.json belongs to this file");
         LoadError::WrongShape(Box::new(detail))
     }
 }
@@ -233,36 +180,24 @@ impl Weights {
         };
         let state = self.inner.book.lock();
         let ignored = |name: &str| {
-            let rule = ignore
-                .iter()
-                .find(|(p, _)| !p.is_empty() && (name.starts_with(p) || name.ends_with(p)));
+            let rule = ignore.iter().find(|(p, _)| !p.is_empty() && (name.starts_with(p) || name.ends_with(p)));
             if let Some((_, reason)) = rule {
                 tracing::debug!("{name} ignored: {reason}");
             }
             rule.is_some() || names::never_read(name)
         };
-        let unused: Vec<&str> = table
-            .names()
-            .filter(|name| !state.taken.contains(*name) && !ignored(name))
-            .collect();
+        let unused: Vec<&str> = table.names().filter(|name| !state.taken.contains(*name) && !ignored(name)).collect();
         self.report(&state.missing, &state.misshaped, &unused)
     }
 
     /// Compares all tensors with a whole table of expected names and shapes at once; messages list ten of each kind.
-    pub fn compare(
-        &self,
-        expected: &[(String, Vec<usize>)],
-        ignore: &[(&str, &str)],
-    ) -> Result<()> {
+    pub fn compare(&self, expected: &[(String, Vec<usize>)], ignore: &[(&str, &str)]) -> Result<()> {
         let Some(table) = self.inner.table() else {
             return Ok(());
         };
         let (mut missing, mut misshaped, mut known) = (Vec::new(), Vec::new(), BTreeSet::new());
         for (name, shape) in expected {
-            match table
-                .resolve(name)
-                .and_then(|key| table.entry(key).map(|entry| (key, entry)))
-            {
+            match table.resolve(name).and_then(|key| table.entry(key).map(|entry| (key, entry))) {
                 None => missing.push(name.clone()),
                 Some((key, entry)) => {
                     known.insert(key);
@@ -272,14 +207,9 @@ impl Weights {
                 }
             }
         }
-        let ignored = |name: &str| {
-            ignore
-                .iter()
-                .any(|(p, _)| !p.is_empty() && (name.starts_with(p) || name.ends_with(p)))
-        };
-        let unused = table
-            .names()
-            .filter(|name| !known.contains(name) && !ignored(name) && !names::never_read(name));
+        let ignored =
+            |name: &str| ignore.iter().any(|(p, _)| !p.is_empty() && (name.starts_with(p) || name.ends_with(p)));
+        let unused = table.names().filter(|name| !known.contains(name) && !ignored(name) && !names::never_read(name));
         self.report(&missing, &misshaped, &unused.collect::<Vec<_>>())
     }
 
@@ -288,24 +218,15 @@ impl Weights {
             return Ok(());
         }
         let mut parts = Vec::new();
-        for (kind, names) in [
-            ("missing", strs(missing)),
-            ("misshaped", strs(misshaped)),
-            ("not used", unused.to_vec()),
-        ] {
+        for (kind, names) in [("missing", strs(missing)), ("misshaped", strs(misshaped)), ("not used", unused.to_vec())]
+        {
             if !names.is_empty() {
                 parts.push(format!("{} {kind}: {}", names.len(), listed(&names)));
             }
         }
-        let detail =
-            Detail::new(self.label(), "the tensors do not match the model").found(parts.join("; "));
-        let detail = detail.expected(format!(
-            "each tensor once; the file looks like {}",
-            self.family()
-        ));
-        Err(LoadError::Unaccounted(Box::new(
-            detail.next(format!("syncline inspect {}", self.label())),
-        )))
+        let detail = Detail::new(self.label(), "the tensors do not match the model").found(parts.join("; "));
+        let detail = detail.expected(format!("each tensor once; the file looks like {}", self.family()));
+        Err(LoadError::Unaccounted(Box::new(detail.next(format!("syncline inspect {}", self.label())))))
     }
 }
 
@@ -314,12 +235,7 @@ fn strs(names: &[String]) -> Vec<&str> {
 }
 
 fn listed(names: &[&str]) -> String {
-    let mut text = names
-        .iter()
-        .take(LISTED)
-        .copied()
-        .collect::<Vec<_>>()
-        .join(", ");
+    let mut text = names.iter().take(LISTED).copied().collect::<Vec<_>>().join(", ");
     if names.len() > LISTED {
         text.push_str(&format!(", and {} more", names.len() - LISTED));
     }

@@ -25,13 +25,7 @@ pub(crate) fn open(index_path: &Path) -> Result<Table> {
     let files: BTreeSet<&String> = map.values().collect();
     if files.is_empty() || files.len() > MAX_SHARDS {
         let found = format!("{} shards", files.len());
-        return Err(bad(
-            &label,
-            "weight_map",
-            "the index is of no use",
-            found,
-            format!("1 to {MAX_SHARDS} shards"),
-        ));
+        return Err(bad(&label, "weight_map", "the index is of no use", found, format!("1 to {MAX_SHARDS} shards")));
     }
     let mut table = Table::default();
     for file in files {
@@ -50,12 +44,7 @@ pub(crate) fn open(index_path: &Path) -> Result<Table> {
     Ok(table)
 }
 
-fn add_shard(
-    table: &mut Table,
-    index_path: &Path,
-    file: &str,
-    map: &BTreeMap<String, String>,
-) -> Result<()> {
+fn add_shard(table: &mut Table, index_path: &Path, file: &str, map: &BTreeMap<String, String>) -> Result<()> {
     let label = index_path.display().to_string();
     if !is_plain(file) {
         let found = format!("\"{file}\"");
@@ -70,29 +59,15 @@ fn add_shard(
     let path = index_path.with_file_name(file);
     if !path.exists() {
         let detail = Detail::new(&label, "a shard of the checkpoint is missing").item(file);
-        let detail = detail
-            .found("no such file beside the index")
-            .expected(path.display().to_string());
-        return Err(LoadError::BadShards(Box::new(
-            detail.next(format!("download {file} into the same directory")),
-        )));
+        let detail = detail.found("no such file beside the index").expected(path.display().to_string());
+        return Err(LoadError::BadShards(Box::new(detail.next(format!("download {file} into the same directory")))));
     }
     let shard = Table::open(&path)?;
     for name in shard.names() {
         if map.get(name).map(String::as_str) != Some(file) {
             let found = format!("it is in {file}");
-            let expected = map
-                .get(name)
-                .map_or("an entry in weight_map".to_owned(), |f| {
-                    format!("it in {f}")
-                });
-            return Err(bad(
-                &label,
-                name,
-                "index and shards disagree about a tensor",
-                found,
-                expected,
-            ));
+            let expected = map.get(name).map_or("an entry in weight_map".to_owned(), |f| format!("it in {f}"));
+            return Err(bad(&label, name, "index and shards disagree about a tensor", found, expected));
         }
     }
     table.absorb(shard);
@@ -107,13 +82,8 @@ fn is_plain(file: &str) -> bool {
 }
 
 fn bad(file: &str, item: &str, problem: &str, found: String, expected: String) -> LoadError {
-    let detail = Detail::new(file, problem)
-        .item(item)
-        .found(found)
-        .expected(expected);
-    LoadError::BadShards(Box::new(
-        detail.next("download the index and all shards of one revision again"),
-    ))
+    let detail = Detail::new(file, problem).item(item).found(found).expected(expected);
+    LoadError::BadShards(Box::new(detail.next("download the index and all shards of one revision again")))
 }
 
 #[cfg(test)]

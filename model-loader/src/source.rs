@@ -28,10 +28,7 @@ pub struct ModelSource {
 #[derive(Clone, Debug)]
 enum Root {
     Directory(PathBuf),
-    Embedded {
-        label: &'static str,
-        files: &'static [(&'static str, &'static [u8])],
-    },
+    Embedded { label: &'static str, files: &'static [(&'static str, &'static [u8])] },
 }
 
 impl ModelSource {
@@ -43,10 +40,7 @@ impl ModelSource {
 
     /// The small trained model inside the program.
     pub fn mini() -> Result<ModelSource> {
-        Self::at(Root::Embedded {
-            label: "mini (built in)",
-            files: mini::FILES,
-        })
+        Self::at(Root::Embedded { label: "mini (built in)", files: mini::FILES })
     }
 
     fn at(root: Root) -> Result<ModelSource> {
@@ -55,19 +49,10 @@ impl ModelSource {
             None => return Err(layout::no_index(&root.name(""))),
         };
         let golden = match root.text("golden/meta.json")? {
-            Some(text) => Some(GoldenMeta::from_json(
-                &root.name("golden/meta.json"),
-                &text,
-            )?),
+            Some(text) => Some(GoldenMeta::from_json(&root.name("golden/meta.json"), &text)?),
             None => None,
         };
-        Ok(ModelSource {
-            root,
-            index,
-            golden,
-            variant: None,
-            allow_nonfinite: false,
-        })
+        Ok(ModelSource { root, index, golden, variant: None, allow_nonfinite: false })
     }
 
     /// Takes a variant of the weights, such as `fp16`, where a component has one.
@@ -104,9 +89,7 @@ impl ModelSource {
     pub fn golden_data(&self, name: &str) -> Result<Option<Weights>> {
         let relative = format!("golden/{name}.safetensors");
         match &self.root {
-            Root::Directory(dir) if dir.join(&relative).exists() => {
-                Weights::open(&dir.join(&relative)).map(Some)
-            }
+            Root::Directory(dir) if dir.join(&relative).exists() => Weights::open(&dir.join(&relative)).map(Some),
             _ => Ok(None),
         }
     }
@@ -115,27 +98,11 @@ impl ModelSource {
     /// ControlNet beside the model.
     pub fn components(&self) -> Vec<String> {
         let mut found = BTreeSet::new();
-        let names = [
-            "text_encoder",
-            "text_encoder_2",
-            "unet",
-            "vae",
-            "controlnet",
-            "scheduler",
-            "tokenizer",
-            "tokenizer_2",
-        ];
+        let names =
+            ["text_encoder", "text_encoder_2", "unet", "vae", "controlnet", "scheduler", "tokenizer", "tokenizer_2"];
         for name in names {
-            let files = [
-                "config.json",
-                "scheduler_config.json",
-                "vocab.json",
-                "tokenizer.json",
-            ];
-            if files
-                .iter()
-                .any(|file| self.root.has(&format!("{name}/{file}")))
-            {
+            let files = ["config.json", "scheduler_config.json", "vocab.json", "tokenizer.json"];
+            if files.iter().any(|file| self.root.has(&format!("{name}/{file}"))) {
                 found.insert(name.to_owned());
             }
         }
@@ -181,11 +148,7 @@ impl ModelSource {
         let relative = format!("{component}/{file}");
         match self.root.text(&relative)? {
             Some(text) => Ok((self.root.name(&relative), text)),
-            None => Err(layout::no_component(
-                &self.label(),
-                &relative,
-                &self.components(),
-            )),
+            None => Err(layout::no_component(&self.label(), &relative, &self.components())),
         }
     }
 
@@ -195,9 +158,7 @@ impl ModelSource {
             Root::Directory(dir) => self.directory_weights(&dir.join(component), component)?,
             Root::Embedded { label, files } => {
                 let prefix = format!("{component}/");
-                let weights = |(path, _): &&(&str, &[u8])| {
-                    path.starts_with(&prefix) && path.ends_with(".safetensors")
-                };
+                let weights = |(path, _): &&(&str, &[u8])| path.starts_with(&prefix) && path.ends_with(".safetensors");
                 let Some((path, bytes)) = files.iter().find(weights) else {
                     return Err(layout::no_component(label, component, &self.components()));
                 };
@@ -209,23 +170,13 @@ impl ModelSource {
 
     fn directory_weights(&self, dir: &Path, component: &str) -> Result<Weights> {
         if !dir.is_dir() {
-            return Err(layout::no_component(
-                &self.label(),
-                component,
-                &self.components(),
-            ));
+            return Err(layout::no_component(&self.label(), component, &self.components()));
         }
         if let (Some(golden), false) = (&self.golden, locate::has_weights(dir)) {
-            return Ok(Weights::generated(
-                golden.seed,
-                component,
-                golden.store_dtype(),
-            ));
+            return Ok(Weights::generated(golden.seed, component, golden.store_dtype()));
         }
         match &self.variant {
-            Some(variant) if locate::has_variant(dir, variant) => {
-                Weights::open_variant(dir, Some(variant))
-            }
+            Some(variant) if locate::has_variant(dir, variant) => Weights::open_variant(dir, Some(variant)),
             _ => Weights::open(dir),
         }
     }
@@ -234,10 +185,7 @@ impl ModelSource {
     ///
     /// Without its directory an encoder with CLIP's vocabulary gets the standard one.
     pub fn tokenizer(&self, component: &str) -> Result<Tokenizer> {
-        let mut files = TokenizerFiles {
-            label: self.root.name(component),
-            ..TokenizerFiles::default()
-        };
+        let mut files = TokenizerFiles { label: self.root.name(component), ..TokenizerFiles::default() };
         for name in TokenizerFiles::NAMES {
             if let Some(text) = self.root.text(&format!("{component}/{name}"))? {
                 files.texts.insert(name, text);
@@ -246,29 +194,14 @@ impl ModelSource {
         if !files.texts.is_empty() {
             return Tokenizer::from_files(&files);
         }
-        let encoder = if component.ends_with("_2") {
-            "text_encoder_2"
-        } else {
-            "text_encoder"
-        };
+        let encoder = if component.ends_with("_2") { "text_encoder_2" } else { "text_encoder" };
         let config = self.clip_text_config(encoder)?;
         if config.vocab_size != 49408 {
-            return Err(layout::no_component(
-                &self.label(),
-                component,
-                &self.components(),
-            ));
+            return Err(layout::no_component(&self.label(), component, &self.components()));
         }
         // CLIP-L (768 wide) pads with its end token; the OpenCLIP encoders of SD-2.x and SDXL pad with "!".
-        let pad = if config.hidden_size == 768 {
-            "<|endoftext|>"
-        } else {
-            "!"
-        };
-        tracing::info!(
-            "{} has no {component}; the standard CLIP vocabulary is used",
-            self.label()
-        );
+        let pad = if config.hidden_size == 768 { "<|endoftext|>" } else { "!" };
+        tracing::info!("{} has no {component}; the standard CLIP vocabulary is used", self.label());
         Tokenizer::clip_padded_with(pad)
     }
 }
@@ -296,10 +229,7 @@ impl Root {
         match self {
             Root::Directory(dir) => strict_json::read_text(&dir.join(relative)).map(Some),
             Root::Embedded { files, .. } => {
-                let bytes = files
-                    .iter()
-                    .find(|(path, _)| *path == relative)
-                    .map_or(&[][..], |(_, bytes)| bytes);
+                let bytes = files.iter().find(|(path, _)| *path == relative).map_or(&[][..], |(_, bytes)| bytes);
                 strict_json::text_of(&self.name(relative), bytes).map(Some)
             }
         }
@@ -310,13 +240,8 @@ impl Root {
 pub fn open_controlnet(path: &Path) -> Result<(ControlNetConfig, Weights)> {
     let file = path.join("config.json");
     if !file.is_file() {
-        return Err(layout::no_component(
-            &path.display().to_string(),
-            "config.json",
-            &[],
-        ));
+        return Err(layout::no_component(&path.display().to_string(), "config.json", &[]));
     }
-    let config =
-        ControlNetConfig::from_json(&file.display().to_string(), &strict_json::read_text(&file)?)?;
+    let config = ControlNetConfig::from_json(&file.display().to_string(), &strict_json::read_text(&file)?)?;
     Ok((config, Weights::open(path)?))
 }

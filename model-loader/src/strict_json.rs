@@ -28,10 +28,7 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for StrictMap<V> {
                 let mut pairs = BTreeMap::new();
                 while let Some((key, value)) = map.next_entry::<String, V>()? {
                     if pairs.contains_key(&key) {
-                        return Err(de::Error::custom(format!(
-                            "duplicate key \"{}\"",
-                            escaped(&key, 100)
-                        )));
+                        return Err(de::Error::custom(format!("duplicate key \"{}\"", escaped(&key, 100))));
                     }
                     pairs.insert(key, value);
                 }
@@ -44,18 +41,12 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for StrictMap<V> {
 
 /// Reads a text file of bounded length.
 pub fn read_text(path: &Path) -> Result<String> {
-    let length = std::fs::metadata(path)
-        .map_err(|e| LoadError::io(path, e))?
-        .len();
+    let length = std::fs::metadata(path).map_err(|e| LoadError::io(path, e))?.len();
     let file = path.display().to_string();
     if length > MAX_JSON {
         let detail = Detail::new(&file, "the file is too long for a text file of a model");
-        let detail = detail
-            .found(format!("{length} bytes"))
-            .expected(format!("at most {MAX_JSON} bytes"));
-        return Err(LoadError::BadJson(Box::new(
-            detail.next(format!("head -c 300 {file}")),
-        )));
+        let detail = detail.found(format!("{length} bytes")).expected(format!("at most {MAX_JSON} bytes"));
+        return Err(LoadError::BadJson(Box::new(detail.next(format!("head -c 300 {file}")))));
     }
     let bytes = std::fs::read(path).map_err(|e| LoadError::io(path, e))?;
     text_of(&file, &bytes)
@@ -79,9 +70,7 @@ fn bad_json(file: &str, bytes: &[u8], problem: String) -> LoadError {
         FileKind::Json | FileKind::Text(_) | FileKind::Unknown | FileKind::Short => problem,
         other => other.describe(),
     };
-    let detail = Detail::new(file, "cannot be read as JSON")
-        .found(found)
-        .expected("a JSON object");
+    let detail = Detail::new(file, "cannot be read as JSON").found(found).expected("a JSON object");
     LoadError::BadJson(Box::new(detail.next(format!("head -c 300 {file}"))))
 }
 
@@ -98,11 +87,8 @@ mod tests {
 
     #[test]
     fn a_pointer_is_named_instead_of_a_syntax_error() {
-        let e = parse::<StrictMap<u32>>(
-            "config.json",
-            "version https://git-lfs.github.com/spec/v1\nsize 9\n",
-        )
-        .unwrap_err();
+        let e =
+            parse::<StrictMap<u32>>("config.json", "version https://git-lfs.github.com/spec/v1\nsize 9\n").unwrap_err();
         assert!(e.to_string().contains("Git LFS pointer"), "{e}");
     }
 }

@@ -56,18 +56,12 @@ impl Dtype {
 
     /// Name in a safetensors header.
     pub fn name(self) -> &'static str {
-        NAMES
-            .iter()
-            .find(|row| row.1 == self)
-            .map_or("?", |row| row.0)
+        NAMES.iter().find(|row| row.1 == self).map_or("?", |row| row.0)
     }
 
     /// Bytes of one element.
     pub fn size(self) -> usize {
-        NAMES
-            .iter()
-            .find(|row| row.1 == self)
-            .map_or(1, |row| row.2)
+        NAMES.iter().find(|row| row.1 == self).map_or(1, |row| row.2)
     }
 
     /// Whether this engine takes weights of this type.
@@ -95,24 +89,13 @@ pub struct HostTensor {
 
 impl fmt::Debug for HostTensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "HostTensor({} {:?}, {} bytes)",
-            self.dtype,
-            self.shape,
-            self.range.len()
-        )
+        write!(f, "HostTensor({} {:?}, {} bytes)", self.dtype, self.shape, self.range.len())
     }
 }
 
 impl HostTensor {
     pub(crate) fn view(dtype: Dtype, shape: Vec<usize>, blob: Blob, range: Range<usize>) -> Self {
-        HostTensor {
-            dtype,
-            shape,
-            blob,
-            range,
-        }
+        HostTensor { dtype, shape, blob, range }
     }
 
     /// A tensor from little-endian bytes.
@@ -122,19 +105,9 @@ impl HostTensor {
     pub fn from_bytes(dtype: Dtype, shape: impl Into<Vec<usize>>, bytes: Vec<u8>) -> Self {
         let shape = shape.into();
         let count: usize = shape.iter().product();
-        assert_eq!(
-            count * dtype.size(),
-            bytes.len(),
-            "HostTensor {dtype} {shape:?} from {} bytes",
-            bytes.len()
-        );
+        assert_eq!(count * dtype.size(), bytes.len(), "HostTensor {dtype} {shape:?} from {} bytes", bytes.len());
         let range = 0..bytes.len();
-        HostTensor {
-            dtype,
-            shape,
-            blob: bytes.into(),
-            range,
-        }
+        HostTensor { dtype, shape, blob: bytes.into(), range }
     }
 
     /// An f32 tensor.
@@ -167,12 +140,7 @@ impl HostTensor {
     /// When the element counts differ.
     pub fn reshaped(mut self, shape: impl Into<Vec<usize>>) -> Self {
         let shape = shape.into();
-        assert_eq!(
-            shape.iter().product::<usize>(),
-            self.len(),
-            "reshape {:?} to {shape:?}",
-            self.shape
-        );
+        assert_eq!(shape.iter().product::<usize>(), self.len(), "reshape {:?} to {shape:?}", self.shape);
         self.shape = shape;
         self
     }
@@ -182,12 +150,8 @@ impl HostTensor {
         let bytes = self.bytes();
         match self.dtype {
             Dtype::F32 => map_le(bytes, f32::from_le_bytes),
-            Dtype::F16 => halves(bytes, f16::from_le_bytes, |from, to| {
-                from.convert_to_f32_slice(to)
-            }),
-            Dtype::BF16 => halves(bytes, bf16::from_le_bytes, |from, to| {
-                from.convert_to_f32_slice(to)
-            }),
+            Dtype::F16 => halves(bytes, f16::from_le_bytes, |from, to| from.convert_to_f32_slice(to)),
+            Dtype::BF16 => halves(bytes, bf16::from_le_bytes, |from, to| from.convert_to_f32_slice(to)),
             Dtype::F64 => map_le(bytes, |b| f64::from_le_bytes(b) as f32),
             Dtype::Bool | Dtype::U8 => bytes.iter().map(|&b| f32::from(b)).collect(),
             Dtype::I8 => bytes.iter().map(|&b| f32::from(b as i8)).collect(),
@@ -209,10 +173,7 @@ impl HostTensor {
         }
         let wide = self.to_f32();
         let narrow: Vec<f16> = wide.iter().map(|&v| f16::from_f32(v)).collect();
-        let fits = wide
-            .iter()
-            .zip(&narrow)
-            .all(|(w, n)| n.is_finite() || !w.is_finite());
+        let fits = wide.iter().zip(&narrow).all(|(w, n)| n.is_finite() || !w.is_finite());
         fits.then_some(narrow)
     }
 
@@ -235,9 +196,7 @@ impl HostTensor {
         match self.dtype {
             Dtype::F16 => scan(bytes, |b| u16::from_le_bytes(b) & 0x7c00 == 0x7c00),
             Dtype::BF16 => scan(bytes, |b| u16::from_le_bytes(b) & 0x7f80 == 0x7f80),
-            Dtype::F32 => scan(bytes, |b| {
-                u32::from_le_bytes(b) & 0x7f80_0000 == 0x7f80_0000
-            }),
+            Dtype::F32 => scan(bytes, |b| u32::from_le_bytes(b) & 0x7f80_0000 == 0x7f80_0000),
             Dtype::F64 => scan(bytes, |b| (u64::from_le_bytes(b) >> 52) & 0x7ff == 0x7ff),
             Dtype::F8E4M3 => scan(bytes, |[b]| b & 0x7f == 0x7f),
             Dtype::F8E5M2 => scan(bytes, |[b]| b & 0x7c == 0x7c),
@@ -247,12 +206,7 @@ impl HostTensor {
 }
 
 fn map_le<const N: usize, T>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> {
-    bytes
-        .as_chunks::<N>()
-        .0
-        .iter()
-        .map(|chunk| read(*chunk))
-        .collect()
+    bytes.as_chunks::<N>().0.iter().map(|chunk| read(*chunk)).collect()
 }
 
 /// Converts in blocks through an aligned buffer, so that the CPU's half instructions work on whole slices.
@@ -292,114 +246,18 @@ fn f8(byte: u8, mantissa_bits: i32) -> f32 {
     let sign = if byte & 0x80 == 0 { 1.0 } else { -1.0 };
     let bits = i32::from(byte & 0x7f);
     let (exponent, mantissa) = (bits >> mantissa_bits, bits & ((1 << mantissa_bits) - 1));
-    let (bias, top) = if mantissa_bits == 3 {
-        (7, 15)
-    } else {
-        (15, 31)
-    };
+    let (bias, top) = if mantissa_bits == 3 { (7, 15) } else { (15, 31) };
     if exponent == top && mantissa_bits == 2 {
-        return if mantissa == 0 {
-            sign * f32::INFINITY
-        } else {
-            f32::NAN
-        };
+        return if mantissa == 0 { sign * f32::INFINITY } else { f32::NAN };
     }
     if bits == 0x7f {
         return f32::NAN;
     }
     let unit = f32::from(1u16 << mantissa_bits);
     let fraction = mantissa as f32 / unit;
-    let (lead, power) = if exponent == 0 {
-        (0.0, 1 - bias)
-    } else {
-        (1.0, exponent - bias)
-    };
+    let (lead, power) = if exponent == 0 { (0.0, 1 - bias) } else { (1.0, exponent - bias) };
     sign * (lead + fraction) * 2f32.powi(power)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_width_converts_from_a_misaligned_start() {
-        let mut bytes = vec![0xffu8];
-        bytes.extend(1.5f32.to_le_bytes());
-        bytes.extend((-2.0f32).to_le_bytes());
-        let t = HostTensor::view(Dtype::F32, vec![2], bytes.into(), 1..9);
-        assert_eq!(t.to_f32(), [1.5, -2.0]);
-        let halves: Vec<u8> = (0..3000)
-            .flat_map(|i| f16::from_f32(i as f32).to_le_bytes())
-            .collect();
-        let t = HostTensor::from_bytes(Dtype::F16, [3000], halves);
-        assert!(
-            t.to_f32()
-                .iter()
-                .enumerate()
-                .all(|(i, v)| *v == f16::from_f32(i as f32).to_f32())
-        );
-        let t =
-            HostTensor::from_bytes(Dtype::BF16, [1], bf16::from_f32(3.0).to_le_bytes().to_vec());
-        assert_eq!(t.to_f32(), [3.0]);
-        let t = HostTensor::from_bytes(
-            Dtype::I64,
-            [2],
-            [7i64, -9].iter().flat_map(|v| v.to_le_bytes()).collect(),
-        );
-        assert_eq!((t.to_i64(), t.to_f32()), (vec![7, -9], vec![7.0, -9.0]));
-    }
-
-    #[test]
-    fn nonfinite_is_found_by_bits_in_every_float_type() {
-        for v in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -f32::NAN] {
-            let mut values = vec![1.0; 5000];
-            values[4999] = v;
-            values[4500] = v;
-            let t = HostTensor::from_f32([5000], &values);
-            assert_eq!(t.nonfinite(), (2, Some(4500)));
-            let bytes = values
-                .iter()
-                .flat_map(|v| bf16::from_f32(*v).to_le_bytes())
-                .collect();
-            assert_eq!(
-                HostTensor::from_bytes(Dtype::BF16, [5000], bytes).nonfinite(),
-                (2, Some(4500))
-            );
-            let bytes = values
-                .iter()
-                .flat_map(|v| f16::from_f32(*v).to_le_bytes())
-                .collect();
-            assert_eq!(
-                HostTensor::from_bytes(Dtype::F16, [5000], bytes).nonfinite(),
-                (2, Some(4500))
-            );
-            let bytes = values
-                .iter()
-                .flat_map(|v| f64::from(*v).to_le_bytes())
-                .collect();
-            assert_eq!(
-                HostTensor::from_bytes(Dtype::F64, [5000], bytes).nonfinite(),
-                (2, Some(4500))
-            );
-        }
-        assert_eq!(
-            HostTensor::from_f32([2], &[f32::MAX, -0.0]).nonfinite(),
-            (0, None)
-        );
-    }
-
-    #[test]
-    fn f16_overflow_is_told() {
-        assert!(HostTensor::from_f32([1], &[65504.0]).to_f16().is_some());
-        assert!(HostTensor::from_f32([1], &[70000.0]).to_f16().is_none());
-    }
-
-    #[test]
-    fn eight_bit_floats() {
-        let values = [0x00, 0x01, 0x08, 0x38, 0x7e, 0xb8];
-        let t = HostTensor::from_bytes(Dtype::F8E4M3, [6], values.to_vec());
-        assert_eq!(t.to_f32(), [0.0, 1.0 / 512.0, 1.0 / 64.0, 1.0, 448.0, -1.0]);
-        let t = HostTensor::from_bytes(Dtype::F8E5M2, [3], vec![0x3c, 0x7b, 0x7c]);
-        assert_eq!(t.to_f32(), [1.0, 57344.0, f32::INFINITY]);
-    }
-}
+mod tests;

@@ -41,11 +41,7 @@ pub(crate) struct Inner {
 #[derive(Debug)]
 pub(crate) enum Source {
     Files(Table),
-    Generated {
-        seed: u64,
-        component: String,
-        store: Dtype,
-    },
+    Generated { seed: u64, component: String, store: Dtype },
 }
 
 /// Checked headers of one or more files and their bytes.
@@ -86,26 +82,12 @@ impl Weights {
     /// Nothing is optional here: [`Scope::has`] is false and [`Scope::take_optional`] finds nothing.
     pub fn generated(seed: u64, component: &str, store: Dtype) -> Weights {
         let label = format!("generated weights of {component}, seed {seed}");
-        Self::new(
-            label,
-            Source::Generated {
-                seed,
-                component: component.to_owned(),
-                store,
-            },
-        )
+        Self::new(label, Source::Generated { seed, component: component.to_owned(), store })
     }
 
     fn new(label: String, source: Source) -> Self {
-        let inner = Inner {
-            label,
-            source,
-            allow_nonfinite: AtomicBool::new(false),
-            book: Book::default(),
-        };
-        Weights {
-            inner: Arc::new(inner),
-        }
+        let inner = Inner { label, source, allow_nonfinite: AtomicBool::new(false), book: Book::default() };
+        Weights { inner: Arc::new(inner) }
     }
 
     /// Whether NaN and infinite values are let through; by default taking such a tensor is an error.
@@ -127,11 +109,7 @@ impl Weights {
     /// All tensors in the order of their names; nothing for generated weights.
     pub fn infos(&self) -> impl Iterator<Item = TensorInfo<'_>> + Clone {
         self.inner.table().into_iter().flat_map(|table| {
-            table.tensors.iter().map(|(name, (_, e))| TensorInfo {
-                name,
-                shape: &e.shape,
-                dtype: e.dtype,
-            })
+            table.tensors.iter().map(|(name, (_, e))| TensorInfo { name, shape: &e.shape, dtype: e.dtype })
         })
     }
 
@@ -147,10 +125,7 @@ impl Weights {
 
     /// Free-form pairs of the header's `__metadata__`.
     pub fn metadata(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.inner
-            .table()
-            .into_iter()
-            .flat_map(|t| t.metadata.iter().map(|(k, v)| (k.as_str(), v.as_str())))
+        self.inner.table().into_iter().flat_map(|t| t.metadata.iter().map(|(k, v)| (k.as_str(), v.as_str())))
     }
 
     /// A tensor of any type by its exact name, without accounting and without a look at its values: for data files such as
@@ -181,18 +156,10 @@ impl Table {
     pub(crate) fn open(path: &Path) -> Result<Table> {
         let mut table = Table::default();
         let label = path.display().to_string();
-        let length = std::fs::metadata(path)
-            .map_err(|e| LoadError::io(path, e))?
-            .len();
+        let length = std::fs::metadata(path).map_err(|e| LoadError::io(path, e))?.len();
         // An empty file cannot be mapped on every system.
-        let blob = if length == 0 {
-            Blob::Static(&[])
-        } else {
-            Blob::map(path)?
-        };
-        table
-            .add(&label, blob)
-            .map_err(|e| locate::mention_unfinished(e, path))?;
+        let blob = if length == 0 { Blob::Static(&[]) } else { Blob::map(path)? };
+        table.add(&label, blob).map_err(|e| locate::mention_unfinished(e, path))?;
         Ok(table)
     }
 
@@ -200,12 +167,7 @@ impl Table {
     pub(crate) fn add(&mut self, label: &str, blob: Blob) -> Result<()> {
         let header = Header::parse(label, blob.bytes())?;
         let index = self.blobs.len();
-        self.tensors.extend(
-            header
-                .tensors
-                .into_iter()
-                .map(|(name, entry)| (name, (index, entry))),
-        );
+        self.tensors.extend(header.tensors.into_iter().map(|(name, entry)| (name, (index, entry))));
         self.metadata.extend(header.metadata);
         self.blobs.push(blob);
         Ok(())
@@ -215,12 +177,7 @@ impl Table {
     pub(crate) fn absorb(&mut self, other: Table) {
         let shift = self.blobs.len();
         self.blobs.extend(other.blobs);
-        self.tensors.extend(
-            other
-                .tensors
-                .into_iter()
-                .map(|(name, (index, entry))| (name, (index + shift, entry))),
-        );
+        self.tensors.extend(other.tensors.into_iter().map(|(name, (index, entry))| (name, (index + shift, entry))));
         self.metadata.extend(other.metadata);
     }
 
@@ -235,23 +192,14 @@ impl Table {
     /// The file's spelling of `name`.
     pub(crate) fn resolve(&self, name: &str) -> Option<&str> {
         let exact = self.tensors.get_key_value(name);
-        let found = exact.or_else(|| {
-            names::aliases(name)
-                .iter()
-                .find_map(|alias| self.tensors.get_key_value(alias))
-        });
+        let found = exact.or_else(|| names::aliases(name).iter().find_map(|alias| self.tensors.get_key_value(alias)));
         found.map(|(key, _)| key.as_str())
     }
 
     /// Names that begin with `prefix`, in order.
     pub(crate) fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
-        let range = self.tensors.range::<str, _>((
-            std::ops::Bound::Included(prefix),
-            std::ops::Bound::Unbounded,
-        ));
-        range
-            .map(|(name, _)| name.as_str())
-            .take_while(move |name| name.starts_with(prefix))
+        let range = self.tensors.range::<str, _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded));
+        range.map(|(name, _)| name.as_str()).take_while(move |name| name.starts_with(prefix))
     }
 
     pub(crate) fn get(&self, name: &str) -> Result<Option<HostTensor>> {
@@ -262,11 +210,6 @@ impl Table {
             return Ok(None);
         };
         blob.check_length()?;
-        Ok(Some(HostTensor::view(
-            entry.dtype,
-            entry.shape.clone(),
-            blob.clone(),
-            entry.range.clone(),
-        )))
+        Ok(Some(HostTensor::view(entry.dtype, entry.shape.clone(), blob.clone(), entry.range.clone())))
     }
 }

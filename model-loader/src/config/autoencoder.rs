@@ -8,10 +8,7 @@ use crate::error::Result;
 /// Configuration of a VAE, as in `vae/config.json`. Defaults are those of diffusers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-#[expect(
-    missing_docs,
-    reason = "the fields are diffusers' own and are documented there"
-)]
+#[expect(missing_docs, reason = "the fields are diffusers' own and are documented there")]
 pub struct AutoencoderKlConfig {
     pub _class_name: String,
     pub in_channels: usize,
@@ -78,68 +75,36 @@ impl Config for AutoencoderKlConfig {
     fn check(&self, c: &Checker<'_>) -> Result<()> {
         c.one_of("_class_name", &self._class_name, &["AutoencoderKL"])?;
         c.one_of("act_fn", &self.act_fn, &["silu", "swish"])?;
-        c.counts("block_out_channels", &self.block_out_channels)?;
-        let levels = self.block_out_channels.len();
-        let (downs, ups) = (&self.down_block_types, &self.up_block_types);
-        c.require(
-            downs.len() == levels,
-            "down_block_types",
-            downs,
-            "as many as block_out_channels",
-        )?;
-        c.require(
-            ups.len() == levels,
-            "up_block_types",
-            ups,
-            "as many as block_out_channels",
-        )?;
-        for down in downs {
+        self.check_sizes(c)?;
+        for down in &self.down_block_types {
             c.one_of("down_block_types", down, &["DownEncoderBlock2D"])?;
         }
-        for up in ups {
+        for up in &self.up_block_types {
             c.one_of("up_block_types", up, &["UpDecoderBlock2D"])?;
         }
+        c.positive("scaling_factor", self.scaling_factor)?;
+        c.absent("latents_mean", &self.latents_mean)?;
+        c.absent("latents_std", &self.latents_std)?;
+        c.equals("shift_factor", self.shift_factor.unwrap_or(0.0), 0.0)?;
+        c.equals("use_quant_conv", self.use_quant_conv, true)?;
+        c.equals("use_post_quant_conv", self.use_post_quant_conv, true)?;
+        c.equals("mid_block_add_attention", self.mid_block_add_attention, true)
+    }
+}
+
+impl AutoencoderKlConfig {
+    fn check_sizes(&self, c: &Checker<'_>) -> Result<()> {
+        c.counts("block_out_channels", &self.block_out_channels)?;
+        let levels = self.block_out_channels.len();
+        c.per_level("down_block_types", &self.down_block_types, levels)?;
+        c.per_level("up_block_types", &self.up_block_types, levels)?;
         c.count("in_channels", self.in_channels)?;
         c.count("out_channels", self.out_channels)?;
         c.count("latent_channels", self.latent_channels)?;
-        c.require(
-            (1..=64).contains(&self.layers_per_block),
-            "layers_per_block",
-            self.layers_per_block,
-            "1 to 64",
-        )?;
-        let groups = self.norm_num_groups;
-        c.count("norm_num_groups", groups)?;
-        for channels in &self.block_out_channels {
-            c.require(
-                channels % groups == 0,
-                "norm_num_groups",
-                groups,
-                &format!("a divisor of {channels}"),
-            )?;
-        }
-        c.positive("scaling_factor", self.scaling_factor)?;
-        c.require(
-            self.latents_mean.is_none(),
-            "latents_mean",
-            &self.latents_mean,
-            "null",
-        )?;
-        c.require(
-            self.latents_std.is_none(),
-            "latents_std",
-            &self.latents_std,
-            "null",
-        )?;
-        let unshifted = self.shift_factor.is_none_or(|s| s == 0.0);
-        c.require(unshifted, "shift_factor", self.shift_factor, "null")?;
-        for (key, value) in [
-            ("use_quant_conv", self.use_quant_conv),
-            ("use_post_quant_conv", self.use_post_quant_conv),
-            ("mid_block_add_attention", self.mid_block_add_attention),
-        ] {
-            c.require(value, key, value, "true")?;
-        }
-        Ok(())
+        let layers = self.layers_per_block;
+        c.require((1..=64).contains(&layers), "layers_per_block", layers, "1 to 64")?;
+        c.count("norm_num_groups", self.norm_num_groups)?;
+        let mut channels = self.block_out_channels.iter();
+        channels.try_for_each(|channels| c.divides("norm_num_groups", self.norm_num_groups, *channels))
     }
 }

@@ -8,10 +8,7 @@ use crate::error::Result;
 /// Configuration of a CLIP text encoder, as in `text_encoder/config.json`. Defaults are those of transformers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-#[expect(
-    missing_docs,
-    reason = "the fields are transformers' own and are documented there"
-)]
+#[expect(missing_docs, reason = "the fields are transformers' own and are documented there")]
 pub struct ClipTextConfig {
     pub architectures: Vec<String>,
     pub model_type: String,
@@ -60,9 +57,7 @@ impl ClipTextConfig {
 
     /// Whether the model ends in a text projection.
     pub fn with_projection(&self) -> bool {
-        self.architectures
-            .iter()
-            .any(|a| a == "CLIPTextModelWithProjection")
+        self.architectures.iter().any(|a| a == "CLIPTextModelWithProjection")
     }
 
     /// The pooled vector is read where the end-of-text token stands. Files from before transformers 4.30 say
@@ -73,11 +68,7 @@ impl ClipTextConfig {
 
     /// Position at which the pooled vector is read.
     pub fn pooled_position(&self, ids: &[u32]) -> usize {
-        let wanted = if self.eos_is_largest_id() {
-            ids.iter().copied().max()
-        } else {
-            self.eos_token_id
-        };
+        let wanted = if self.eos_is_largest_id() { ids.iter().copied().max() } else { self.eos_token_id };
         ids.iter().position(|id| Some(*id) == wanted).unwrap_or(0)
     }
 }
@@ -86,24 +77,10 @@ impl Config for ClipTextConfig {
     fn check(&self, c: &Checker<'_>) -> Result<()> {
         c.one_of("model_type", &self.model_type, &["clip_text_model", "clip"])?;
         for class in &self.architectures {
-            c.one_of(
-                "architectures",
-                class,
-                &["CLIPTextModel", "CLIPTextModelWithProjection"],
-            )?;
+            c.one_of("architectures", class, &["CLIPTextModel", "CLIPTextModelWithProjection"])?;
         }
-        c.require(
-            self.architectures.len() == 1,
-            "architectures",
-            &self.architectures,
-            "one class",
-        )?;
-        c.require(
-            (2..=1 << 20).contains(&self.vocab_size),
-            "vocab_size",
-            self.vocab_size,
-            "2 to 1048576",
-        )?;
+        c.require(self.architectures.len() == 1, "architectures", &self.architectures, "one class")?;
+        c.require((2..=1 << 20).contains(&self.vocab_size), "vocab_size", self.vocab_size, "2 to 1048576")?;
         c.count("hidden_size", self.hidden_size)?;
         c.count("intermediate_size", self.intermediate_size)?;
         c.count("projection_dim", self.projection_dim)?;
@@ -114,19 +91,9 @@ impl Config for ClipTextConfig {
             "1 to 256",
         )?;
         c.count("num_attention_heads", self.num_attention_heads)?;
-        let divides = self.hidden_size % self.num_attention_heads == 0;
-        c.require(
-            divides,
-            "num_attention_heads",
-            self.num_attention_heads,
-            "a divisor of hidden_size",
-        )?;
-        c.require(
-            (2..=4096).contains(&self.max_position_embeddings),
-            "max_position_embeddings",
-            self.max_position_embeddings,
-            "2 to 4096",
-        )?;
+        c.divides("num_attention_heads", self.num_attention_heads, self.hidden_size)?;
+        let positions = self.max_position_embeddings;
+        c.require((2..=4096).contains(&positions), "max_position_embeddings", positions, "2 to 4096")?;
         c.one_of("hidden_act", &self.hidden_act, &["gelu", "quick_gelu"])?;
         c.positive("layer_norm_eps", self.layer_norm_eps)
     }

@@ -2,17 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::unet::Levels;
+use super::levels::{CROSS_ATTENTION, Levels, check_additions, never, texts};
 use super::{Checker, Config, PerLevel};
 use crate::error::Result;
 
 /// Configuration of a ControlNet, as in its `config.json`. Defaults are those of diffusers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-#[expect(
-    missing_docs,
-    reason = "the fields are diffusers' own and are documented there"
-)]
+#[expect(missing_docs, reason = "the fields are diffusers' own and are documented there")]
 pub struct ControlNetConfig {
     pub _class_name: String,
     pub in_channels: usize,
@@ -52,19 +49,13 @@ pub struct ControlNetConfig {
 
 impl Default for ControlNetConfig {
     fn default() -> Self {
-        let texts = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
         ControlNetConfig {
             _class_name: String::new(),
             in_channels: 4,
             conditioning_channels: 3,
             flip_sin_to_cos: true,
             freq_shift: 0.0,
-            down_block_types: texts(&[
-                "CrossAttnDownBlock2D",
-                "CrossAttnDownBlock2D",
-                "CrossAttnDownBlock2D",
-                "DownBlock2D",
-            ]),
+            down_block_types: texts(&CROSS_ATTENTION),
             mid_block_type: Some("UNetMidBlock2DCrossAttn".to_owned()),
             only_cross_attention: PerLevel::All(false),
             block_out_channels: vec![320, 640, 1280, 1280],
@@ -104,11 +95,7 @@ impl ControlNetConfig {
 
     /// Attention heads of level `i`.
     pub fn heads(&self, i: usize) -> usize {
-        self.num_attention_heads
-            .as_ref()
-            .unwrap_or(&self.attention_head_dim)
-            .at(i)
-            .unwrap_or(1)
+        self.num_attention_heads.as_ref().unwrap_or(&self.attention_head_dim).at(i).unwrap_or(1)
     }
 
     /// Transformer layers in each attention block of level `i`.
@@ -129,10 +116,7 @@ impl Config for ControlNetConfig {
             down_block_types: &self.down_block_types,
             block_out_channels: &self.block_out_channels,
             layers_per_block: &self.layers_per_block,
-            heads: self
-                .num_attention_heads
-                .as_ref()
-                .unwrap_or(&self.attention_head_dim),
+            heads: self.num_attention_heads.as_ref().unwrap_or(&self.attention_head_dim),
             transformer_layers_per_block: &self.transformer_layers_per_block,
             norm_num_groups: self.norm_num_groups,
         };
@@ -140,89 +124,34 @@ impl Config for ControlNetConfig {
         c.count("in_channels", self.in_channels)?;
         c.count("conditioning_channels", self.conditioning_channels)?;
         c.count("cross_attention_dim", self.cross_attention_dim)?;
-        c.counts(
-            "conditioning_embedding_out_channels",
-            &self.conditioning_embedding_out_channels,
-        )?;
+        c.counts("conditioning_embedding_out_channels", &self.conditioning_embedding_out_channels)?;
         c.positive("norm_eps", self.norm_eps)?;
-        self.check_switches(c)
+        self.check_switches(c)?;
+        self.check_absent(c)
     }
 }
 
 impl ControlNetConfig {
     fn check_switches(&self, c: &Checker<'_>) -> Result<()> {
+        let order = &self.controlnet_conditioning_channel_order;
+        let mid = self.mid_block_type.as_deref().unwrap_or("null");
         c.one_of("act_fn", &self.act_fn, &["silu", "swish"])?;
-        c.one_of(
-            "resnet_time_scale_shift",
-            &self.resnet_time_scale_shift,
-            &["default"],
-        )?;
-        c.one_of(
-            "controlnet_conditioning_channel_order",
-            &self.controlnet_conditioning_channel_order,
-            &["rgb", "bgr"],
-        )?;
-        c.one_of(
-            "mid_block_type",
-            self.mid_block_type.as_deref().unwrap_or("null"),
-            &["UNetMidBlock2DCrossAttn"],
-        )?;
-        c.none_or(
-            "encoder_hid_dim_type",
-            self.encoder_hid_dim_type.as_deref(),
-            &[],
-        )?;
-        c.none_or("class_embed_type", self.class_embed_type.as_deref(), &[])?;
-        c.require(
-            !self.global_pool_conditions,
-            "global_pool_conditions",
-            true,
-            "false",
-        )?;
-        c.require(
-            self.encoder_hid_dim.is_none(),
-            "encoder_hid_dim",
-            self.encoder_hid_dim,
-            "null",
-        )?;
-        c.require(
-            self.num_class_embeds.is_none(),
-            "num_class_embeds",
-            self.num_class_embeds,
-            "null",
-        )?;
-        c.require(
-            self.mid_block_scale_factor == 1.0,
-            "mid_block_scale_factor",
-            self.mid_block_scale_factor,
-            "1",
-        )?;
-        c.require(
-            self.downsample_padding == 1,
-            "downsample_padding",
-            self.downsample_padding,
-            "1",
-        )?;
-        c.require(
-            self.freq_shift.is_finite(),
-            "freq_shift",
-            self.freq_shift,
-            "a number",
-        )?;
-        let only = self
-            .only_cross_attention
-            .levels(self.block_out_channels.len());
-        c.require(
-            only.is_some_and(|v| v.iter().all(|o| !o)),
-            "only_cross_attention",
-            &self.only_cross_attention,
-            "false",
-        )?;
-        super::unet::check_additions(
-            c,
-            self.addition_embed_type.as_deref(),
-            self.addition_time_embed_dim,
-            self.projection_class_embeddings_input_dim,
-        )
+        c.one_of("resnet_time_scale_shift", &self.resnet_time_scale_shift, &["default"])?;
+        c.one_of("controlnet_conditioning_channel_order", order, &["rgb", "bgr"])?;
+        c.one_of("mid_block_type", mid, &["UNetMidBlock2DCrossAttn"])?;
+        c.equals("global_pool_conditions", self.global_pool_conditions, false)?;
+        c.equals("mid_block_scale_factor", self.mid_block_scale_factor, 1.0)?;
+        c.equals("downsample_padding", self.downsample_padding, 1)?;
+        c.require(self.freq_shift.is_finite(), "freq_shift", self.freq_shift, "a number")
+    }
+
+    fn check_absent(&self, c: &Checker<'_>) -> Result<()> {
+        c.absent("encoder_hid_dim_type", &self.encoder_hid_dim_type)?;
+        c.absent("encoder_hid_dim", &self.encoder_hid_dim)?;
+        c.absent("class_embed_type", &self.class_embed_type)?;
+        c.absent("num_class_embeds", &self.num_class_embeds)?;
+        never(c, &self.only_cross_attention, self.block_out_channels.len())?;
+        let input = self.projection_class_embeddings_input_dim;
+        check_additions(c, self.addition_embed_type.as_deref(), self.addition_time_embed_dim, input)
     }
 }

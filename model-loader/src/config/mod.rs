@@ -7,6 +7,7 @@ mod autoencoder;
 mod clip_text;
 mod controlnet;
 mod golden;
+mod levels;
 mod model_index;
 mod scheduler;
 mod unet;
@@ -67,33 +68,19 @@ pub(crate) trait Config: DeserializeOwned {
     fn parse_checked(file: &str, text: &str) -> Result<Self> {
         // First as a plain object: serde's structs would let a repeated unknown key pass.
         let pairs = strict_json::parse::<StrictMap<serde_json::Value>>(file, text)?.0;
-        let config: Self =
-            strict_json::parse(file, text).map_err(|e| blame::<Self>(file, &pairs).unwrap_or(e))?;
+        let config: Self = strict_json::parse(file, text).map_err(|e| blame::<Self>(file, &pairs).unwrap_or(e))?;
         config.check(&Checker { file })?;
         Ok(config)
     }
 }
 
 /// Finds the key whose value has the wrong type: serde's own message gives only a line.
-fn blame<T: DeserializeOwned>(
-    file: &str,
-    pairs: &BTreeMap<String, serde_json::Value>,
-) -> Option<LoadError> {
-    let without = |key: &str| {
-        pairs
-            .iter()
-            .filter(|(k, _)| *k != key)
-            .map(|(k, v)| (k.clone(), v.clone()))
-            .collect()
-    };
-    let culprit = pairs
-        .iter()
-        .find(|(key, _)| T::deserialize(serde_json::Value::Object(without(key))).is_ok());
+fn blame<T: DeserializeOwned>(file: &str, pairs: &BTreeMap<String, serde_json::Value>) -> Option<LoadError> {
+    let without = |key: &str| pairs.iter().filter(|(k, _)| *k != key).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let culprit = pairs.iter().find(|(key, _)| T::deserialize(serde_json::Value::Object(without(key))).is_ok());
     let (key, value) = culprit?;
     let only = serde_json::Value::Object([(key.clone(), value.clone())].into_iter().collect());
-    let expected = T::deserialize(only)
-        .err()
-        .map_or("another type".to_owned(), |e| e.to_string());
+    let expected = T::deserialize(only).err().map_or("another type".to_owned(), |e| e.to_string());
     Some(Checker { file }.error(key, value.to_string(), expected))
 }
 
@@ -104,35 +91,38 @@ pub(crate) struct Checker<'a> {
 
 impl Checker<'_> {
     /// The error for one key.
-    pub fn error(
-        &self,
-        key: &str,
-        found: impl Into<String>,
-        expected: impl Into<String>,
-    ) -> LoadError {
-        let detail = Detail::new(
-            self.file,
-            "the configuration asks for something that is not supported",
-        );
+    pub fn error(&self, key: &str, found: impl Into<String>, expected: impl Into<String>) -> LoadError {
+        let detail = Detail::new(self.file, "the configuration asks for something that is not supported");
         let detail = detail.item(key).found(found).expected(expected);
-        LoadError::UnsupportedConfig(Box::new(detail.next(
-            "pick an SD-2.1, SDXL or SD-1.5 class model; run syncline inspect on this one",
-        )))
+        LoadError::UnsupportedConfig(Box::new(
+            detail.next("pick an SD-2.1, SDXL or SD-1.5 class model; run syncline inspect on this one"),
+        ))
     }
 
     /// Fails unless `holds`.
-    pub fn require(
-        &self,
-        holds: bool,
-        key: &str,
-        found: impl std::fmt::Debug,
-        expected: &str,
-    ) -> Result<()> {
-        if holds {
-            Ok(())
-        } else {
-            Err(self.error(key, format!("{found:?}"), expected))
-        }
+    pub fn require(&self, holds: bool, key: &str, found: impl std::fmt::Debug, expected: &str) -> Result<()> {
+        if holds { Ok(()) } else { Err(self.error(key, format!("{found:?}"), expected)) }
+    }
+
+    /// Fails unless the value is the only one that is implemented.
+    pub fn equals<T: PartialEq + std::fmt::Debug>(&self, key: &str, found: T, only: T) -> Result<()> {
+        self.require(found == only, key, &found, &format!("{only:?}"))
+    }
+
+    /// Fails unless the value is absent or null.
+    pub fn absent<T: std::fmt::Debug>(&self, key: &str, found: &Option<T>) -> Result<()> {
+        self.require(found.is_none(), key, found, "null")
+    }
+
+    /// Fails unless a list has one value for each of `levels` levels.
+    pub fn per_level<T: std::fmt::Debug>(&self, key: &str, list: &[T], levels: usize) -> Result<()> {
+        self.require(list.len() == levels, key, list, "as many as block_out_channels")
+    }
+
+    /// Fails unless the value of `key` divides `whole`.
+    pub fn divides(&self, key: &str, value: usize, whole: usize) -> Result<()> {
+        let fits = value > 0 && whole.is_multiple_of(value);
+        self.require(fits, key, value, &format!("a divisor of {whole}"))
     }
 
     /// Fails unless the text is one of `known`.
@@ -149,11 +139,7 @@ impl Checker<'_> {
             None => Ok(()),
             Some(found) if known.contains(&found) => Ok(()),
             Some(found) if known.is_empty() => Err(self.error(key, format!("\"{found}\""), "null")),
-            Some(found) => Err(self.error(
-                key,
-                format!("\"{found}\""),
-                format!("null or {}", known.join(" or ")),
-            )),
+            Some(found) => Err(self.error(key, format!("\"{found}\""), format!("null or {}", known.join(" or ")))),
         }
     }
 
@@ -164,22 +150,12 @@ impl Checker<'_> {
 
     /// [`Checker::count`] for each value.
     pub fn counts(&self, key: &str, values: &[usize]) -> Result<()> {
-        self.require(
-            (1..=16).contains(&values.len()),
-            key,
-            values,
-            "a list of 1 to 16 values",
-        )?;
+        self.require((1..=16).contains(&values.len()), key, values, "a list of 1 to 16 values")?;
         values.iter().try_for_each(|value| self.count(key, *value))
     }
 
     /// Fails unless `0 < value < 1e6` and finite.
     pub fn positive(&self, key: &str, value: f64) -> Result<()> {
-        self.require(
-            value.is_finite() && value > 0.0 && value < 1e6,
-            key,
-            value,
-            "a positive number",
-        )
+        self.require(value.is_finite() && value > 0.0 && value < 1e6, key, value, "a positive number")
     }
 }

@@ -47,14 +47,10 @@ impl ModelIndex {
         for (key, value) in pairs {
             match (key.as_str(), &value) {
                 ("_class_name", Value::String(class)) => index._class_name.clone_from(class),
-                ("_diffusers_version", Value::String(version)) => {
-                    index._diffusers_version = Some(version.clone())
-                }
+                ("_diffusers_version", Value::String(version)) => index._diffusers_version = Some(version.clone()),
                 (_, Value::Array(pair)) => match pair.as_slice() {
                     [Value::String(library), Value::String(class)] => {
-                        index
-                            .components
-                            .insert(key, (library.clone(), class.clone()));
+                        index.components.insert(key, (library.clone(), class.clone()));
                     }
                     // Components that the pipeline can do without are written as [null, null].
                     [Value::Null, Value::Null] => {}
@@ -73,9 +69,7 @@ impl ModelIndex {
 
     /// Class of a component, if the pipeline has it.
     pub fn class_of(&self, component: &str) -> Option<&str> {
-        self.components
-            .get(component)
-            .map(|(_, class)| class.as_str())
+        self.components.get(component).map(|(_, class)| class.as_str())
     }
 
     /// Whether the pipeline is of the SDXL family.
@@ -91,9 +85,6 @@ impl ModelIndex {
     /// SDXL's switch for an all-zero context when the negative prompt is empty.
     pub fn force_zeros_for_empty_prompt(&self) -> bool {
         // diffusers' default of the SDXL pipelines; the others have no such setting.
-        self.settings
-            .get("force_zeros_for_empty_prompt")
-            .and_then(Value::as_bool)
-            .unwrap_or(self.is_sdxl())
+        self.settings.get("force_zeros_for_empty_prompt").and_then(Value::as_bool).unwrap_or(self.is_sdxl())
     }
 }

@@ -9,10 +9,7 @@ use crate::error::Result;
 /// Keys of single samplers that do not change the schedule are not listed. Defaults are those of `DDIMScheduler`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-#[expect(
-    missing_docs,
-    reason = "the fields are diffusers' own and are documented there"
-)]
+#[expect(missing_docs, reason = "the fields are diffusers' own and are documented there")]
 pub struct SchedulerConfig {
     pub _class_name: String,
     pub num_train_timesteps: usize,
@@ -67,68 +64,41 @@ impl SchedulerConfig {
     }
 }
 
+/// Classes whose noise schedule is the one described by the betas.
+const CLASSES: [&str; 12] = [
+    "DDIMScheduler",
+    "DDPMScheduler",
+    "PNDMScheduler",
+    "EulerDiscreteScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler",
+    "HeunDiscreteScheduler",
+    "LMSDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "UniPCMultistepScheduler",
+];
+
 impl Config for SchedulerConfig {
     fn check(&self, c: &Checker<'_>) -> Result<()> {
-        let known = [
-            "DDIMScheduler",
-            "DDPMScheduler",
-            "PNDMScheduler",
-            "EulerDiscreteScheduler",
-            "EulerAncestralDiscreteScheduler",
-            "DPMSolverMultistepScheduler",
-            "DPMSolverSinglestepScheduler",
-            "HeunDiscreteScheduler",
-            "LMSDiscreteScheduler",
-            "KDPM2DiscreteScheduler",
-            "KDPM2AncestralDiscreteScheduler",
-            "UniPCMultistepScheduler",
-        ];
-        c.one_of("_class_name", &self._class_name, &known)?;
-        c.require(
-            (1..=100_000).contains(&self.num_train_timesteps),
-            "num_train_timesteps",
-            self.num_train_timesteps,
-            "1 to 100000",
-        )?;
-        c.one_of(
-            "beta_schedule",
-            &self.beta_schedule,
-            &["scaled_linear", "linear", "squaredcos_cap_v2"],
-        )?;
-        for (key, value) in [("beta_start", self.beta_start), ("beta_end", self.beta_end)] {
-            c.require(
-                value > 0.0 && value < 1.0,
-                key,
-                value,
-                "a number between 0 and 1",
-            )?;
+        c.one_of("_class_name", &self._class_name, &CLASSES)?;
+        let steps = self.num_train_timesteps;
+        c.require((1..=100_000).contains(&steps), "num_train_timesteps", steps, "1 to 100000")?;
+        let schedules = ["scaled_linear", "linear", "squaredcos_cap_v2"];
+        c.one_of("beta_schedule", &self.beta_schedule, &schedules)?;
+        for (key, beta) in [("beta_start", self.beta_start), ("beta_end", self.beta_end)] {
+            c.require(beta > 0.0 && beta < 1.0, key, beta, "a number between 0 and 1")?;
         }
         if let Some(betas) = &self.trained_betas {
-            let right = betas.len() == self.num_train_timesteps
-                && betas.iter().all(|b| (0.0..1.0).contains(b));
-            c.require(
-                right,
-                "trained_betas",
-                betas.len(),
-                "num_train_timesteps values in [0, 1)",
-            )?;
+            let right = betas.len() == steps && betas.iter().all(|b| (0.0..1.0).contains(b));
+            c.require(right, "trained_betas", betas.len(), "num_train_timesteps values in [0, 1)")?;
         }
-        c.one_of(
-            "prediction_type",
-            &self.prediction_type,
-            &["epsilon", "v_prediction", "sample"],
-        )?;
-        c.none_or(
-            "timestep_spacing",
-            self.timestep_spacing.as_deref(),
-            &["leading", "trailing", "linspace"],
-        )?;
-        c.require(
-            self.steps_offset < self.num_train_timesteps,
-            "steps_offset",
-            self.steps_offset,
-            "less than num_train_timesteps",
-        )?;
+        c.one_of("prediction_type", &self.prediction_type, &["epsilon", "v_prediction", "sample"])?;
+        let spacings = ["leading", "trailing", "linspace"];
+        c.none_or("timestep_spacing", self.timestep_spacing.as_deref(), &spacings)?;
+        c.require(self.steps_offset < steps, "steps_offset", self.steps_offset, "less than num_train_timesteps")?;
+        c.equals("thresholding", self.thresholding, false)?;
         c.one_of("interpolation_type", &self.interpolation_type, &["linear"])
     }
 }

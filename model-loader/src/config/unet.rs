@@ -2,16 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::levels::{CROSS_ATTENTION, Levels, check_additions, never, texts};
 use super::{Checker, Config, PerLevel};
 use crate::error::Result;
 
 /// Configuration of a conditional UNet, as in `unet/config.json`. Defaults are those of diffusers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-#[expect(
-    missing_docs,
-    reason = "the fields are diffusers' own and are documented there"
-)]
+#[expect(missing_docs, reason = "the fields are diffusers' own and are documented there")]
 pub struct UNet2DConditionConfig {
     pub _class_name: String,
     pub sample_size: Option<PerLevel<usize>>,
@@ -68,7 +66,6 @@ pub struct UNet2DConditionConfig {
 
 impl Default for UNet2DConditionConfig {
     fn default() -> Self {
-        let texts = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
         UNet2DConditionConfig {
             _class_name: String::new(),
             sample_size: None,
@@ -77,19 +74,9 @@ impl Default for UNet2DConditionConfig {
             center_input_sample: false,
             flip_sin_to_cos: true,
             freq_shift: 0.0,
-            down_block_types: texts(&[
-                "CrossAttnDownBlock2D",
-                "CrossAttnDownBlock2D",
-                "CrossAttnDownBlock2D",
-                "DownBlock2D",
-            ]),
+            down_block_types: texts(&CROSS_ATTENTION),
             mid_block_type: Some("UNetMidBlock2DCrossAttn".to_owned()),
-            up_block_types: texts(&[
-                "UpBlock2D",
-                "CrossAttnUpBlock2D",
-                "CrossAttnUpBlock2D",
-                "CrossAttnUpBlock2D",
-            ]),
+            up_block_types: texts(&["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"]),
             only_cross_attention: PerLevel::All(false),
             block_out_channels: vec![320, 640, 1280, 1280],
             layers_per_block: PerLevel::All(2),
@@ -146,11 +133,7 @@ impl UNet2DConditionConfig {
 
     /// Attention heads of level `i`.
     pub fn heads(&self, i: usize) -> usize {
-        self.num_attention_heads
-            .as_ref()
-            .unwrap_or(&self.attention_head_dim)
-            .at(i)
-            .unwrap_or(1)
+        self.num_attention_heads.as_ref().unwrap_or(&self.attention_head_dim).at(i).unwrap_or(1)
     }
 
     /// Transformer layers in each attention block of level `i`.
@@ -178,27 +161,20 @@ impl UNet2DConditionConfig {
 impl Config for UNet2DConditionConfig {
     fn check(&self, c: &Checker<'_>) -> Result<()> {
         c.one_of("_class_name", &self._class_name, &["UNet2DConditionModel"])?;
-        let shared = super::unet::Levels {
+        let levels = Levels {
             down_block_types: &self.down_block_types,
             block_out_channels: &self.block_out_channels,
             layers_per_block: &self.layers_per_block,
-            heads: self
-                .num_attention_heads
-                .as_ref()
-                .unwrap_or(&self.attention_head_dim),
+            heads: self.num_attention_heads.as_ref().unwrap_or(&self.attention_head_dim),
             transformer_layers_per_block: &self.transformer_layers_per_block,
             norm_num_groups: self.norm_num_groups,
         };
-        shared.check(c)?;
+        levels.check(c)?;
         self.check_up_blocks(c)?;
         self.check_switches(c)?;
         self.check_time_and_additions(c)?;
-        c.require(
-            self.cross_attention_dim.levels(1).is_some(),
-            "cross_attention_dim",
-            &self.cross_attention_dim,
-            "one number",
-        )?;
+        let width = &self.cross_attention_dim;
+        c.require(width.levels(1).is_some(), "cross_attention_dim", width, "one number")?;
         c.count("cross_attention_dim", self.context_width())?;
         c.count("in_channels", self.in_channels)?;
         c.count("out_channels", self.out_channels)?;
@@ -209,235 +185,49 @@ impl Config for UNet2DConditionConfig {
 impl UNet2DConditionConfig {
     fn check_up_blocks(&self, c: &Checker<'_>) -> Result<()> {
         let (downs, ups) = (&self.down_block_types, &self.up_block_types);
-        c.require(
-            ups.len() == downs.len(),
-            "up_block_types",
-            ups,
-            "as many as down_block_types",
-        )?;
+        c.per_level("up_block_types", ups, self.levels())?;
         for (up, down) in ups.iter().zip(downs.iter().rev()) {
             c.one_of("up_block_types", up, &["UpBlock2D", "CrossAttnUpBlock2D"])?;
             let alike = up.starts_with("CrossAttn") == down.starts_with("CrossAttn");
-            c.require(
-                alike,
-                "up_block_types",
-                ups,
-                "attention at the same levels as down_block_types",
-            )?;
+            c.require(alike, "up_block_types", ups, "attention at the same levels as down_block_types")?;
         }
-        c.none_or(
-            "mid_block_type",
-            self.mid_block_type.as_deref(),
-            &["UNetMidBlock2DCrossAttn"],
-        )?;
-        c.require(
-            self.mid_block_type.is_some(),
-            "mid_block_type",
-            "null",
-            "UNetMidBlock2DCrossAttn",
-        )
+        let mid = self.mid_block_type.as_deref().unwrap_or("null");
+        c.one_of("mid_block_type", mid, &["UNetMidBlock2DCrossAttn"])
     }
 
     fn check_switches(&self, c: &Checker<'_>) -> Result<()> {
         c.one_of("act_fn", &self.act_fn, &["silu", "swish"])?;
-        c.one_of(
-            "resnet_time_scale_shift",
-            &self.resnet_time_scale_shift,
-            &["default"],
-        )?;
+        c.one_of("resnet_time_scale_shift", &self.resnet_time_scale_shift, &["default"])?;
         c.one_of("attention_type", &self.attention_type, &["default"])?;
-        let off = [
-            ("center_input_sample", self.center_input_sample),
-            ("dual_cross_attention", self.dual_cross_attention),
-            ("resnet_skip_time_act", self.resnet_skip_time_act),
-            ("class_embeddings_concat", self.class_embeddings_concat),
-            (
-                "mid_block_only_cross_attention",
-                self.mid_block_only_cross_attention.unwrap_or(false),
-            ),
-        ];
-        for (key, value) in off {
-            c.require(!value, key, value, "false")?;
-        }
-        let only = self.only_cross_attention.levels(self.levels());
-        c.require(
-            only.is_some_and(|v| v.iter().all(|o| !o)),
-            "only_cross_attention",
-            &self.only_cross_attention,
-            "false",
-        )?;
-        let scales = [
-            ("mid_block_scale_factor", self.mid_block_scale_factor),
-            ("resnet_out_scale_factor", self.resnet_out_scale_factor),
-        ];
-        for (key, value) in scales {
-            c.require(value == 1.0, key, value, "1")?;
-        }
-        let kernels = [
-            ("conv_in_kernel", self.conv_in_kernel),
-            ("conv_out_kernel", self.conv_out_kernel),
-        ];
-        for (key, value) in kernels {
-            c.require(value == 3, key, value, "3")?;
-        }
-        c.require(
-            self.downsample_padding == 1,
-            "downsample_padding",
-            self.downsample_padding,
-            "1",
-        )?;
-        c.none_or(
-            "cross_attention_norm",
-            self.cross_attention_norm.as_deref(),
-            &[],
-        )?;
+        c.equals("center_input_sample", self.center_input_sample, false)?;
+        c.equals("dual_cross_attention", self.dual_cross_attention, false)?;
+        c.equals("resnet_skip_time_act", self.resnet_skip_time_act, false)?;
+        c.equals("class_embeddings_concat", self.class_embeddings_concat, false)?;
+        let mid_only = self.mid_block_only_cross_attention.unwrap_or(false);
+        c.equals("mid_block_only_cross_attention", mid_only, false)?;
+        never(c, &self.only_cross_attention, self.levels())?;
+        c.equals("mid_block_scale_factor", self.mid_block_scale_factor, 1.0)?;
+        c.equals("resnet_out_scale_factor", self.resnet_out_scale_factor, 1.0)?;
+        c.equals("conv_in_kernel", self.conv_in_kernel, 3)?;
+        c.equals("conv_out_kernel", self.conv_out_kernel, 3)?;
+        c.equals("downsample_padding", self.downsample_padding, 1)?;
+        c.absent("cross_attention_norm", &self.cross_attention_norm)?;
         let reverse = &self.reverse_transformer_layers_per_block;
-        c.require(
-            reverse.is_none(),
-            "reverse_transformer_layers_per_block",
-            reverse,
-            "null",
-        )
+        c.absent("reverse_transformer_layers_per_block", reverse)
     }
 
     fn check_time_and_additions(&self, c: &Checker<'_>) -> Result<()> {
-        c.one_of(
-            "time_embedding_type",
-            &self.time_embedding_type,
-            &["positional"],
-        )?;
-        c.none_or(
-            "time_embedding_act_fn",
-            self.time_embedding_act_fn.as_deref(),
-            &[],
-        )?;
-        c.none_or("timestep_post_act", self.timestep_post_act.as_deref(), &[])?;
-        c.none_or(
-            "encoder_hid_dim_type",
-            self.encoder_hid_dim_type.as_deref(),
-            &[],
-        )?;
-        c.none_or("class_embed_type", self.class_embed_type.as_deref(), &[])?;
-        let absent = [
-            ("time_embedding_dim", self.time_embedding_dim),
-            ("time_cond_proj_dim", self.time_cond_proj_dim),
-            ("encoder_hid_dim", self.encoder_hid_dim),
-            ("num_class_embeds", self.num_class_embeds),
-        ];
-        for (key, value) in absent {
-            c.require(value.is_none(), key, value, "null")?;
-        }
-        c.require(
-            self.freq_shift.is_finite(),
-            "freq_shift",
-            self.freq_shift,
-            "a number",
-        )?;
-        check_additions(
-            c,
-            self.addition_embed_type.as_deref(),
-            self.addition_time_embed_dim,
-            self.projection_class_embeddings_input_dim,
-        )
-    }
-}
-
-/// SDXL's added conditions: six time ids and the pooled text vector, embedded together.
-pub(super) fn check_additions(
-    c: &Checker<'_>,
-    kind: Option<&str>,
-    time_dim: Option<usize>,
-    input_dim: Option<usize>,
-) -> Result<()> {
-    c.none_or("addition_embed_type", kind, &["text_time"])?;
-    if kind.is_none() {
-        return Ok(());
-    }
-    let (Some(time_dim), Some(input_dim)) = (time_dim, input_dim) else {
-        return Err(c.error(
-            "addition_time_embed_dim",
-            "text_time without its sizes",
-            "two numbers",
-        ));
-    };
-    c.count("addition_time_embed_dim", time_dim)?;
-    c.count("projection_class_embeddings_input_dim", input_dim)?;
-    c.require(
-        time_dim % 2 == 0,
-        "addition_time_embed_dim",
-        time_dim,
-        "an even number",
-    )?;
-    let expected = "more than six times addition_time_embed_dim";
-    c.require(
-        input_dim > 6 * time_dim,
-        "projection_class_embeddings_input_dim",
-        input_dim,
-        expected,
-    )
-}
-
-/// What UNets and ControlNets have in common.
-pub(super) struct Levels<'a> {
-    pub down_block_types: &'a [String],
-    pub block_out_channels: &'a [usize],
-    pub layers_per_block: &'a PerLevel<usize>,
-    pub heads: &'a PerLevel<usize>,
-    pub transformer_layers_per_block: &'a PerLevel<usize>,
-    pub norm_num_groups: usize,
-}
-
-impl Levels<'_> {
-    pub fn check(&self, c: &Checker<'_>) -> Result<()> {
-        let levels = self.block_out_channels.len();
-        c.counts("block_out_channels", self.block_out_channels)?;
-        let blocks = self.down_block_types;
-        c.require(
-            blocks.len() == levels,
-            "down_block_types",
-            blocks,
-            "as many as block_out_channels",
-        )?;
-        for block in blocks {
-            c.one_of(
-                "down_block_types",
-                block,
-                &["DownBlock2D", "CrossAttnDownBlock2D"],
-            )?;
-        }
-        let lists = [
-            ("layers_per_block", self.layers_per_block),
-            ("attention_head_dim", self.heads),
-            (
-                "transformer_layers_per_block",
-                self.transformer_layers_per_block,
-            ),
-        ];
-        for (key, list) in lists {
-            let Some(values) = list.levels(levels) else {
-                return Err(c.error(key, format!("{list:?}"), format!("one number or {levels}")));
-            };
-            let small = values.iter().all(|v| (1..=256).contains(v));
-            c.require(small, key, &values, "numbers from 1 to 256")?;
-        }
-        let groups = self.norm_num_groups;
-        c.count("norm_num_groups", groups)?;
-        for (i, channels) in self.block_out_channels.iter().enumerate() {
-            c.require(
-                channels % groups == 0,
-                "norm_num_groups",
-                groups,
-                &format!("a divisor of {channels}"),
-            )?;
-            let heads = self.heads.at(i).unwrap_or(1);
-            let attends = blocks[i].starts_with("CrossAttn") || i + 1 == levels;
-            c.require(
-                !attends || channels % heads == 0,
-                "attention_head_dim",
-                heads,
-                &format!("a divisor of {channels}"),
-            )?;
-        }
-        Ok(())
+        c.one_of("time_embedding_type", &self.time_embedding_type, &["positional"])?;
+        c.absent("time_embedding_act_fn", &self.time_embedding_act_fn)?;
+        c.absent("timestep_post_act", &self.timestep_post_act)?;
+        c.absent("encoder_hid_dim_type", &self.encoder_hid_dim_type)?;
+        c.absent("class_embed_type", &self.class_embed_type)?;
+        c.absent("time_embedding_dim", &self.time_embedding_dim)?;
+        c.absent("time_cond_proj_dim", &self.time_cond_proj_dim)?;
+        c.absent("encoder_hid_dim", &self.encoder_hid_dim)?;
+        c.absent("num_class_embeds", &self.num_class_embeds)?;
+        c.require(self.freq_shift.is_finite(), "freq_shift", self.freq_shift, "a number")?;
+        let input = self.projection_class_embeddings_input_dim;
+        check_additions(c, self.addition_embed_type.as_deref(), self.addition_time_embed_dim, input)
     }
 }

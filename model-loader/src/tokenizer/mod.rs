@@ -13,9 +13,7 @@ mod vocabulary;
 use std::path::Path;
 
 use tokenizers::models::bpe::BPE;
-use tokenizers::normalizers::{
-    Lowercase, NFC, NormalizerWrapper, Replace, Sequence as Normalizers,
-};
+use tokenizers::normalizers::{Lowercase, NFC, NormalizerWrapper, Replace, Sequence as Normalizers};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::sequence::Sequence as PreTokenizers;
@@ -28,8 +26,7 @@ use vocabulary::Vocabulary;
 
 /// Positions of a CLIP text encoder.
 const LENGTH: usize = 77;
-const WORDS: &str =
-    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+const WORDS: &str = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
 /// The merges of OpenAI's CLIP, used by every published Stable Diffusion model. Licence: see data/clip/LICENSE.
 const CLIP_MERGES: &str = include_str!("../../data/clip/merges.txt");
 
@@ -46,13 +43,7 @@ pub(crate) struct Special {
 impl Default for Special {
     fn default() -> Self {
         let end = "<|endoftext|>".to_owned();
-        Special {
-            bos: "<|startoftext|>".to_owned(),
-            eos: end.clone(),
-            unk: end.clone(),
-            pad: end,
-            length: LENGTH,
-        }
+        Special { bos: "<|startoftext|>".to_owned(), eos: end.clone(), unk: end.clone(), pad: end, length: LENGTH }
     }
 }
 
@@ -69,11 +60,7 @@ pub struct Tokenizer {
 
 impl std::fmt::Debug for Tokenizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "Tokenizer({} tokens, bos {}, eos {}, pad {})",
-            self.vocab_size, self.bos, self.eos, self.pad
-        )
+        write!(f, "Tokenizer({} tokens, bos {}, eos {}, pad {})", self.vocab_size, self.bos, self.eos, self.pad)
     }
 }
 
@@ -86,11 +73,7 @@ impl Tokenizer {
 
     /// A tokenizer from the contents of `vocab.json` and `merges.txt`, padding with the end token.
     pub fn from_parts(vocab_json: &str, merges: &str) -> Result<Tokenizer> {
-        Self::build(
-            "vocab.json",
-            Vocabulary::parse("vocab.json", vocab_json, merges)?,
-            &Special::default(),
-        )
+        Self::build("vocab.json", Vocabulary::parse("vocab.json", vocab_json, merges)?, &Special::default())
     }
 
     /// The tokenizer of OpenAI's CLIP, padding with the end token as SD-1.x and SDXL's first encoder do.
@@ -100,15 +83,8 @@ impl Tokenizer {
 
     /// The tokenizer of OpenAI's CLIP with another padding token: `!` for SD-2.x and SDXL's second encoder.
     pub fn clip_padded_with(pad: &str) -> Result<Tokenizer> {
-        let special = Special {
-            pad: pad.to_owned(),
-            ..Special::default()
-        };
-        Self::build(
-            "the built-in CLIP vocabulary",
-            Vocabulary::from_clip_merges(CLIP_MERGES)?,
-            &special,
-        )
+        let special = Special { pad: pad.to_owned(), ..Special::default() };
+        Self::build("the built-in CLIP vocabulary", Vocabulary::from_clip_merges(CLIP_MERGES)?, &special)
     }
 
     pub(crate) fn from_files(files: &TokenizerFiles) -> Result<Tokenizer> {
@@ -126,21 +102,9 @@ impl Tokenizer {
         let (bos, eos, pad) = (id(&special.bos)?, id(&special.eos)?, id(&special.pad)?);
         id(&special.unk)?;
         let vocab_size = vocabulary.ids.len();
-        let engine = engine(vocabulary, special).map_err(|e| {
-            bad(
-                file,
-                "vocabulary and merges do not fit together",
-                &e.to_string(),
-            )
-        })?;
-        Ok(Tokenizer {
-            engine,
-            bos,
-            eos,
-            pad,
-            length: special.length,
-            vocab_size,
-        })
+        let engine = engine(vocabulary, special)
+            .map_err(|e| bad(file, "vocabulary and merges do not fit together", &e.to_string()))?;
+        Ok(Tokenizer { engine, bos, eos, pad, length: special.length, vocab_size })
     }
 
     /// Token ids of the text alone, without start, end and padding.
@@ -197,36 +161,20 @@ fn engine(vocabulary: Vocabulary, special: &Special) -> tokenizers::Result<token
         .end_of_word_suffix("</w>".to_owned())
         .build()?;
     let mut engine = tokenizers::Tokenizer::new(model);
-    let blanks = Replace::new(
-        tokenizers::normalizers::replace::ReplacePattern::Regex(r"\s+".to_owned()),
-        " ",
-    )?;
+    let blanks = Replace::new(tokenizers::normalizers::replace::ReplacePattern::Regex(r"\s+".to_owned()), " ")?;
     let steps: Vec<NormalizerWrapper> = vec![NFC.into(), blanks.into(), Lowercase.into()];
     engine.with_normalizer(Some(Normalizers::new(steps)))?;
-    let words = Split::new(
-        SplitPattern::Regex(WORDS.to_owned()),
-        SplitDelimiterBehavior::Removed,
-        true,
-    )?;
-    let steps: Vec<PreTokenizerWrapper> =
-        vec![words.into(), ByteLevel::new(false, true, true).into()];
+    let words = Split::new(SplitPattern::Regex(WORDS.to_owned()), SplitDelimiterBehavior::Removed, true)?;
+    let steps: Vec<PreTokenizerWrapper> = vec![words.into(), ByteLevel::new(false, true, true).into()];
     engine.with_pre_tokenizer(Some(PreTokenizers::new(steps)));
-    engine.with_decoder(Some(tokenizers::decoders::bpe::BPEDecoder::new(
-        "</w>".to_owned(),
-    )));
+    engine.with_decoder(Some(tokenizers::decoders::bpe::BPEDecoder::new("</w>".to_owned())));
     let tokens = [&special.bos, &special.eos, &special.unk, &special.pad];
-    let tokens: Vec<AddedToken> = tokens
-        .map(|t| AddedToken::from(t.clone(), true).normalized(false))
-        .to_vec();
+    let tokens: Vec<AddedToken> = tokens.map(|t| AddedToken::from(t.clone(), true).normalized(false)).to_vec();
     engine.add_special_tokens(tokens)?;
     Ok(engine)
 }
 
 fn bad(file: &str, problem: &str, found: &str) -> LoadError {
-    let detail = Detail::new(file, problem)
-        .found(found)
-        .expected("vocab.json and merges.txt of one CLIP tokenizer");
-    LoadError::BadTokenizer(Box::new(
-        detail.next("download the tokenizer directory of this model again"),
-    ))
+    let detail = Detail::new(file, problem).found(found).expected("vocab.json and merges.txt of one CLIP tokenizer");
+    LoadError::BadTokenizer(Box::new(detail.next("download the tokenizer directory of this model again")))
 }

@@ -108,26 +108,11 @@ fn broken_parts_are_errors() {
         ("{}", merges),
         ("[1]", merges),
         (r#"{"a":0,"b</w>":1,"ab</w>":2}"#, merges),
-        (
-            r#"{"a":0,"b</w>":1,"<|startoftext|>":3,"<|endoftext|>":4}"#,
-            merges,
-        ),
-        (
-            r#"{"a":0,"b</w>":0,"ab</w>":2,"<|startoftext|>":3,"<|endoftext|>":4}"#,
-            merges,
-        ),
-        (
-            r#"{"a":0,"a":1,"b</w>":5,"ab</w>":2,"<|startoftext|>":3,"<|endoftext|>":4}"#,
-            merges,
-        ),
-        (
-            r#"{"a":-1,"b</w>":1,"ab</w>":2,"<|startoftext|>":3,"<|endoftext|>":4}"#,
-            merges,
-        ),
-        (
-            r#"{"a":4000000000,"b</w>":1,"ab</w>":2,"<|startoftext|>":3,"<|endoftext|>":4}"#,
-            merges,
-        ),
+        (r#"{"a":0,"b</w>":1,"<|startoftext|>":3,"<|endoftext|>":4}"#, merges),
+        (r#"{"a":0,"b</w>":0,"ab</w>":2,"<|startoftext|>":3,"<|endoftext|>":4}"#, merges),
+        (r#"{"a":0,"a":1,"b</w>":5,"ab</w>":2,"<|startoftext|>":3,"<|endoftext|>":4}"#, merges),
+        (r#"{"a":-1,"b</w>":1,"ab</w>":2,"<|startoftext|>":3,"<|endoftext|>":4}"#, merges),
+        (r#"{"a":4000000000,"b</w>":1,"ab</w>":2,"<|startoftext|>":3,"<|endoftext|>":4}"#, merges),
         (good, "a b</w> c"),
         (good, "a"),
         (good, "x y"),

@@ -25,18 +25,10 @@ impl Vocabulary {
     }
 
     /// From parts that are already taken apart.
-    pub fn checked(
-        file: &str,
-        ids: BTreeMap<String, u32>,
-        merges: Vec<(String, String)>,
-    ) -> Result<Vocabulary> {
+    pub fn checked(file: &str, ids: BTreeMap<String, u32>, merges: Vec<(String, String)>) -> Result<Vocabulary> {
         let count = ids.len();
         if count == 0 || count > MAX_TOKENS || merges.len() > MAX_TOKENS {
-            return Err(bad(
-                file,
-                "the vocabulary has an impossible size",
-                &format!("{count} tokens"),
-            ));
+            return Err(bad(file, "the vocabulary has an impossible size", &format!("{count} tokens")));
         }
         let distinct: BTreeSet<u32> = ids.values().copied().collect();
         if distinct.len() != count {
@@ -47,29 +39,15 @@ impl Vocabulary {
             ));
         }
         if let Some((token, id)) = ids.iter().find(|(_, id)| **id as usize >= MAX_TOKENS) {
-            return Err(bad(
-                file,
-                "a token has an impossible id",
-                &format!("\"{token}\": {id}"),
-            ));
+            return Err(bad(file, "a token has an impossible id", &format!("\"{token}\": {id}")));
         }
         for (left, right) in &merges {
             let merged = format!("{left}{right}");
-            if let Some(token) = [left, right, &merged]
-                .into_iter()
-                .find(|token| !ids.contains_key(*token))
-            {
-                return Err(bad(
-                    file,
-                    "a merge uses a token that is not in the vocabulary",
-                    &format!("\"{token}\""),
-                ));
+            if let Some(token) = [left, right, &merged].into_iter().find(|token| !ids.contains_key(*token)) {
+                return Err(bad(file, "a merge uses a token that is not in the vocabulary", &format!("\"{token}\"")));
             }
         }
-        Ok(Vocabulary {
-            ids: ids.into_iter().collect(),
-            merges,
-        })
+        Ok(Vocabulary { ids: ids.into_iter().collect(), merges })
     }
 
     /// OpenAI's CLIP needs no vocabulary file: its ids are the byte alphabet, the same with `</w>`, the merges in order,
@@ -82,10 +60,7 @@ impl Vocabulary {
         tokens.extend(alphabet.iter().map(|c| format!("{c}</w>")));
         tokens.extend(merges.iter().map(|(left, right)| format!("{left}{right}")));
         tokens.extend(["<|startoftext|>", "<|endoftext|>"].map(str::to_owned));
-        let ids = (0u32..)
-            .zip(tokens)
-            .map(|(id, token)| (token, id))
-            .collect();
+        let ids = (0u32..).zip(tokens).map(|(id, token)| (token, id)).collect();
         Self::checked(file, ids, merges)
     }
 }
@@ -95,10 +70,7 @@ impl Vocabulary {
 fn byte_alphabet() -> Vec<char> {
     let printable = (b'!'..=b'~').chain(0xa1..=0xac).chain(0xae..=0xff);
     let moved = 256 - printable.clone().count();
-    printable
-        .map(char::from)
-        .chain((0..moved as u32).filter_map(|n| char::from_u32(256 + n)))
-        .collect()
+    printable.map(char::from).chain((0..moved as u32).filter_map(|n| char::from_u32(256 + n))).collect()
 }
 
 /// Lines of two tokens; the first line may be a version comment.
@@ -110,9 +82,7 @@ pub fn parse_merges(file: &str, text: &str) -> Result<Vec<(String, String)>> {
         }
         let mut parts = line.split(' ').filter(|part| !part.is_empty());
         match (parts.next(), parts.next(), parts.next()) {
-            (Some(left), Some(right), None) => {
-                merges.push((left.to_owned(), right.trim_end().to_owned()))
-            }
+            (Some(left), Some(right), None) => merges.push((left.to_owned(), right.trim_end().to_owned())),
             _ => {
                 return Err(bad(
                     file,
