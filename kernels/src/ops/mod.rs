@@ -5,6 +5,10 @@ pub mod convert;
 pub mod finite;
 pub mod gemm;
 mod grid;
+pub mod layout;
+pub mod model_input;
+pub mod noise;
+pub mod step;
 
 use crate::gpu::Kernel;
 
@@ -14,5 +18,16 @@ pub(crate) use grid::{GRID, linear_grid};
 pub(crate) const ACTIVATION: &str = include_str!("../wgsl/lib/activation.wgsl");
 
 /// Every kernel there is. Validation of all variants, portability tests and docs run over this list.
-pub const KERNELS: &[&Kernel] =
-    &[&conv2d::KERNEL, &convert::KERNEL, &convert::KERNEL_WIDE, &finite::KERNEL, &gemm::KERNEL];
+#[rustfmt::skip] // One line per entry.
+pub const KERNELS: &[&Kernel] = &[
+    &conv2d::KERNEL,
+    &convert::KERNEL,
+    &convert::KERNEL_WIDE,
+    &finite::KERNEL,
+    &gemm::KERNEL,
+    &layout::NCHW_TO_NHWC,
+    &layout::NHWC_TO_NCHW,
+    &model_input::KERNEL,
+    &noise::KERNEL,
+    &step::KERNEL,
+];
