@@ -1,0 +1,145 @@
+//! The inner loop: one network evaluation and one fused sampler step over a batch of latents.
+
+use syncline_kernels::gpu::{Context, DispatchId, Recorder, Recording};
+use syncline_kernels::ops::finite::{self, finite};
+use syncline_kernels::ops::model_input::{self, ModelInput, model_input};
+use syncline_kernels::ops::noise::NoiseKey;
+use syncline_kernels::ops::step::{self, Step, StepNoise, StepScalars, step};
+use syncline_kernels::tensor::{Elem, Tensor};
+
+use crate::denoiser::Denoiser;
+use crate::error::{Error, Result};
+use crate::schedulers::StepCoefficients;
+
+/// One recorded step, replayed with new coefficients.
+#[derive(Debug)]
+pub(super) struct Denoise {
+    ctx: Context,
+    recording: Recording,
+    /// The state, f32 `[B, h, w, C]`; updated in place.
+    pub(super) x: Tensor,
+    condition: Option<Tensor>,
+    elem: Elem,
+    noise: NoiseSource,
+    timesteps: Tensor,
+    report: Tensor,
+    rows: usize,
+    guidance: [f32; step::MAX_ROWS],
+    input: DispatchId,
+    step: DispatchId,
+}
+
+/// Where the fresh noise of ancestral steps comes from.
+#[derive(Clone, Debug)]
+pub(super) enum FreshNoise {
+    /// Uploaded for each step.
+    Host,
+    /// Drawn in the kernel from this key, with its step set; u32 `[B]` says which view each latent is.
+    Keyed(NoiseKey, Tensor),
+}
+
+#[derive(Debug)]
+enum NoiseSource {
+    Host(Tensor),
+    Keyed(NoiseKey, Tensor),
+}
+
+impl NoiseSource {
+    fn as_step_noise(&self) -> StepNoise<'_> {
+        match self {
+            Self::Host(tensor) => StepNoise::Drawn(tensor),
+            Self::Keyed(_, views) => StepNoise::Keyed(views),
+        }
+    }
+}
+
+impl Denoise {
+    /// Records the step of `denoiser`.
+    pub(super) fn new(ctx: &Context, denoiser: &dyn Denoiser, noise: FreshNoise) -> Result<Self> {
+        let [h, w, c] = denoiser.latent_dims();
+        let dims = [denoiser.batch(), h, w, c];
+        let weights = denoiser.guidance().row_weights();
+        let rows = weights.len();
+        let zeros = vec![0.0; dims.iter().product()];
+        let x = ctx.named_tensor("latents", &dims, Elem::F32)?;
+        // The first step multiplies the previous estimate by zero: it must exist and be finite.
+        let clean = ctx.upload_named("clean estimate", &zeros, &dims, Elem::F32)?;
+        let noise = match noise {
+            FreshNoise::Host => NoiseSource::Host(ctx.upload_named("step noise", &zeros, &dims, Elem::F32)?),
+            FreshNoise::Keyed(key, views) => NoiseSource::Keyed(key, views),
+        };
+        let timesteps = ctx.named_tensor("timesteps", &[rows * dims[0]], Elem::F32)?;
+        let report = finite::new_report(ctx)?;
+        let (condition, elem) = (denoiser.condition().cloned(), denoiser.elem());
+        let mut rec = Recorder::new(ctx);
+        rec.set_layer("sampler");
+        let model_input_options = ModelInput { x: &x, scale: 1.0, rows, cond: condition.as_ref(), elem };
+        let (sample, input) = model_input(&mut rec, &model_input_options);
+        let out = denoiser.record(&mut rec, &sample, &timesteps);
+        rec.set_layer("sampler");
+        finite(&mut rec, &out, &report);
+        let scalars = StepScalars::default();
+        let step_noise = noise.as_step_noise();
+        let step = step(&mut rec, &Step { x: &x, out: &out, clean: &clean, partner: None, noise: step_noise, scalars });
+        finite(&mut rec, &x, &report);
+        let mut guidance = [0.0; step::MAX_ROWS];
+        guidance.iter_mut().zip(&weights).for_each(|(slot, weight)| *slot = *weight as f32);
+        let recording = rec.finish()?;
+        let ctx = ctx.clone();
+        Ok(Self { ctx, recording, x, condition, elem, noise, timesteps, report, rows, guidance, input, step })
+    }
+
+    /// Sets the coefficients of the next run. `step` numbers keyed noise, `fresh` is the host's, when the step draws any.
+    pub(super) fn prepare(&mut self, c: &StepCoefficients, step: u32, fresh: &[f32]) -> Result<()> {
+        let times = vec![c.timestep as f32; self.timesteps.dims()[0]];
+        self.ctx.write(&self.timesteps, &times)?;
+        let key = match &self.noise {
+            NoiseSource::Keyed(key, _) => NoiseKey { step, ..*key },
+            NoiseSource::Host(tensor) => {
+                if c.next_noise != 0.0 {
+                    self.ctx.write(tensor, fresh)?;
+                }
+                NoiseKey::default()
+            }
+        };
+        let cond = self.condition.as_ref();
+        let input = ModelInput { x: &self.x, scale: c.input_scale as f32, rows: self.rows, cond, elem: self.elem };
+        self.recording.set_params(self.input, &model_input::params(&input));
+        let scalars = StepScalars {
+            guidance: self.guidance,
+            clean_x: c.clean_x as f32,
+            clean_out: c.clean_out as f32,
+            next_x: c.next_x as f32,
+            next_out: c.next_out as f32,
+            next_clean: c.next_clean as f32,
+            next_prev_clean: c.next_prev_clean as f32,
+            next_noise: c.next_noise as f32,
+            pull: 0.0,
+            key,
+        };
+        self.recording.set_params(self.step, &step::params(self.x.dims(), self.rows, &scalars));
+        Ok(())
+    }
+
+    /// The recording to run after `prepare`.
+    pub(super) fn recording(&mut self) -> &mut Recording {
+        &mut self.recording
+    }
+
+    /// Fails with the layer's name when the run produced NaN or infinity. Four words are read back each step: without
+    /// it a numeric failure would only show as a black picture at the end, its origin overwritten.
+    pub(super) fn check(&mut self, stage: &str) -> Result<()> {
+        let found = finite::take_report(&self.ctx, &self.report)?;
+        if found.count == 0 {
+            return Ok(());
+        }
+        // The state has been updated in place and may itself be bad now; zeros in its stead still meet every layer
+        // whose weights or arithmetic fail. If none does, the sampler is named.
+        self.ctx.write(&self.x, &vec![0.0; self.x.shape().len()])?;
+        let culprit = self.recording.find_nonfinite()?;
+        Err(culprit.map_or_else(
+            || Error::NonFinite { stage: stage.to_owned(), count: found.count },
+            |error| Error::from(error).at_stage(stage),
+        ))
+    }
+}

@@ -1,0 +1,155 @@
+//! StochSync (Yeo, Kim and Sung 2025, "StochSync: Stochastic Diffusion Synchronization for Image Generation in Arbitrary
+//! Spaces"): views of a canvas are noised with fresh noise, denoised to clean images one by one, and fused; the next
+//! step does the same with other, non-overlapping views at a lower noise level.
+//!
+//! | paper | here |
+//! |---|---|
+//! | Alg. 4, maximum stochasticity (σ_t = √(1 − ᾱ_t)): x_t = √ᾱ ℓ + √(1 − ᾱ) ξ, no noise estimate is kept | [`OuterStep::timestep`], the job's renoise |
+//! | multi-step clean estimate G(x_t, t) | [`OuterStep::nodes`] |
+//! | non-overlapping views, two interleaved sets | [`OuterStep::view_set`] |
+//! | seam removal: RePaint-like blending in the last steps (official code) | [`OuterStep::blend`] |
+//!
+//! Known deviations from the authors' code: the multi-step prediction ends at ᾱ = 1 instead of ᾱ_0 (which would leave
+//! 3 % of the noise estimate in the "clean" image); projection wraps at the back column; views may be rendered wider than
+//! they are used, and the last two sets may be feathered into each other (both switchable, see [`StochSync`]).
+
+mod blend;
+mod presets;
+
+pub use blend::BlendMask;
+pub use presets::Preset;
+
+use crate::schedulers::{
+    GridEnd, NoiseSchedule, SamplingPlan, SchedulerError, ddim_nodes, dpmpp_2m_nodes, nodes_below,
+};
+
+/// Solver of the multi-step prediction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OdeSolver {
+    /// DDIM without noise (the paper).
+    Ddim,
+    /// DPM-Solver++(2M) (the authors' code).
+    Dpmpp2m,
+}
+
+/// All switches of the method. See [`Preset`] for published values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StochSync {
+    /// Outer steps K.
+    pub steps: usize,
+    /// Timestep at which the first refining step noises the views.
+    pub t_max: f64,
+    /// Timestep that the schedule runs towards.
+    pub t_min: f64,
+    /// First steps from pure noise, W.
+    pub warmup_steps: usize,
+    /// Last steps that blend into the old canvas at view borders, Q.
+    pub seam_removal_steps: usize,
+    /// Nodes of the full-range grid of the multi-step prediction.
+    pub ode_steps: usize,
+    /// Its solver. Seam-removal steps always use DDIM with at least 50 nodes, as the authors' code does.
+    pub solver: OdeSolver,
+    /// Classifier-free guidance.
+    pub guidance_scale: f64,
+    /// Vertical field in degrees in which views are generated.
+    pub fov: f64,
+    /// Field in degrees that fusion uses of it; smaller than `fov` means views are rendered wider than used.
+    pub used_fov: f64,
+    /// Whether the last two sets of views are blended by distance to their borders in the end.
+    pub feather: bool,
+}
+
+/// One step of the schedule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OuterStep {
+    /// Index of the view set.
+    pub view_set: usize,
+    /// Timestep to which views are noised; `None`: pure noise, the canvas is not looked at.
+    pub timestep: Option<usize>,
+    /// The plan of the multi-step prediction.
+    pub plan: SamplingPlan,
+    /// Whether this step blends into the old canvas at view borders.
+    pub blend: bool,
+}
+
+impl StochSync {
+    /// The schedule over `sets` view sets.
+    ///
+    /// # Errors
+    /// When a number is outside what the noise schedule knows.
+    pub fn schedule(&self, noise: &NoiseSchedule, sets: usize) -> Result<Vec<OuterStep>, SchedulerError> {
+        if self.steps == 0 {
+            return Err(SchedulerError::Steps { found: 0, min: 1, max: noise.num_train_timesteps() });
+        }
+        (0..self.steps).map(|k| self.outer_step(noise, k, sets)).collect()
+    }
+
+    fn outer_step(&self, noise: &NoiseSchedule, k: usize, sets: usize) -> Result<OuterStep, SchedulerError> {
+        let last = noise.num_train_timesteps() - 1;
+        let base = (self.t_max + (self.t_min - self.t_max) * k as f64 / self.steps as f64) as usize;
+        let blend = k >= self.warmup_steps && k + self.seam_removal_steps >= self.steps;
+        let t = match (k < self.warmup_steps, blend) {
+            (true, _) => last,
+            // Borders need more noise to be redrawn: the authors' code doubles the timestep.
+            (false, true) => (2 * base).min(last),
+            (false, false) => base.min(last),
+        };
+        let plan = if blend || self.solver == OdeSolver::Ddim {
+            let count = if blend { self.ode_steps.max(50) } else { self.ode_steps };
+            ddim_nodes(noise, &nodes_below(t, count, last + 1), GridEnd::Clean)?
+        } else {
+            dpmpp_2m_nodes(noise, &nodes_below(t, self.ode_steps, last + 1))?
+        };
+        let timestep = (k >= self.warmup_steps && t < last).then_some(t);
+        // A step that cannot see the canvas has nothing to blend with.
+        Ok(OuterStep { view_set: k % sets.max(1), timestep, plan, blend: blend && timestep.is_some() })
+    }
+
+    /// The same method without any coupling: one set of views from pure noise, hard tiles. The baseline of every report.
+    #[must_use]
+    pub fn independent(&self) -> Self {
+        Self { steps: 1, warmup_steps: 1, seam_removal_steps: 0, feather: false, ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedulers::PredictionType;
+
+    /// The table of the authors' panorama schedule: timestep and network evaluations of each step.
+    #[test]
+    fn official_panorama_schedule_is_the_published_one() {
+        let noise = NoiseSchedule::stable_diffusion(PredictionType::Epsilon);
+        let steps = Preset::Official.method().schedule(&noise, 2).unwrap();
+        let expected = [
+            (999, 24), (999, 24), (849, 21), (824, 20), (799, 20), (774, 19), (748, 18), (723, 18), (698, 17),
+            (673, 17), (648, 16), (622, 15), (597, 15), (572, 14), (547, 14), (522, 13), (496, 12), (471, 12),
+            (446, 11), (421, 11), (396, 10), (370, 9), (345, 9), (640, 32), (590, 29),
+        ];
+        let got: Vec<(usize, usize)> =
+            steps.iter().map(|s| (s.plan.steps[0].timestep as usize, s.plan.steps.len())).collect();
+        // The list without its final zero, as DPM-Solver++ runs it; DDIM seam steps end with one more to the clean image.
+        for (k, (got, expected)) in got.iter().zip(expected).enumerate() {
+            assert_eq!(got.0, expected.0, "step {k}");
+            assert!(got.1.abs_diff(expected.1) <= 1, "step {k}: {} evaluations, {} published", got.1, expected.1);
+        }
+        assert!(steps[..2].iter().all(|s| s.timestep.is_none()) && steps[2].timestep == Some(849));
+        assert_eq!(steps.iter().map(|s| s.view_set).collect::<Vec<_>>()[..4], [0, 1, 0, 1]);
+        assert_eq!(steps.iter().filter(|s| s.blend).count(), 2);
+    }
+
+    #[test]
+    fn independent_views_never_look_at_the_canvas() {
+        let noise = NoiseSchedule::stable_diffusion(PredictionType::Epsilon);
+        let steps = Preset::Official.method().independent().schedule(&noise, 2).unwrap();
+        assert_eq!((steps.len(), steps[0].timestep, steps[0].blend), (1, None, false));
+    }
+
+    #[test]
+    fn zero_steps_are_refused() {
+        let noise = NoiseSchedule::stable_diffusion(PredictionType::Epsilon);
+        let method = StochSync { steps: 0, ..Preset::Official.method() };
+        assert!(method.schedule(&noise, 2).is_err());
+    }
+}
