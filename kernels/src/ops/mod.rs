@@ -8,6 +8,7 @@ mod grid;
 pub mod layout;
 pub mod model_input;
 pub mod noise;
+pub mod repaint;
 pub mod step;
 
 use crate::gpu::Kernel;
@@ -29,5 +30,6 @@ pub const KERNELS: &[&Kernel] = &[
     &layout::NHWC_TO_NCHW,
     &model_input::KERNEL,
     &noise::KERNEL,
+    &repaint::KERNEL,
     &step::KERNEL,
 ];
