@@ -3,12 +3,14 @@
 pub mod conv2d;
 pub mod convert;
 pub mod finite;
+pub mod fuse_views;
 pub mod gemm;
 mod grid;
 pub mod layout;
 pub mod model_input;
 pub mod noise;
 pub mod repaint;
+pub mod project_renoise;
 pub mod step;
 
 use crate::gpu::Kernel;
@@ -25,11 +27,13 @@ pub const KERNELS: &[&Kernel] = &[
     &convert::KERNEL,
     &convert::KERNEL_WIDE,
     &finite::KERNEL,
+    &fuse_views::KERNEL,
     &gemm::KERNEL,
     &layout::NCHW_TO_NHWC,
     &layout::NHWC_TO_NCHW,
     &model_input::KERNEL,
     &noise::KERNEL,
     &repaint::KERNEL,
+    &project_renoise::KERNEL,
     &step::KERNEL,
 ];

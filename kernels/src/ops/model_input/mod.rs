@@ -69,7 +69,7 @@ pub fn model_input(rec: &mut Recorder, input: &ModelInput<'_>) -> (Tensor, Dispa
     if let Some(cond) = input.cond {
         let c = cond.dims();
         assert!(
-            c.len() == 4 && c[1..3] == dims[1..3] && dims[0] % c[0] == 0 && cond.elem() == input.elem,
+            c.len() == 4 && c[1..3] == dims[1..3] && dims[0].is_multiple_of(c[0]) && cond.elem() == input.elem,
             "model_input: cond {c:?} {} for a result {dims:?} {}",
             cond.elem(),
             input.elem

@@ -24,7 +24,7 @@ pub(crate) fn normal(key: &NoiseKey, view: u32, element: u32) -> f64 {
     let pair = (element % 4 / 2 * 2) as usize;
     let radius = (-2.0 * uniform(words[pair]).ln()).sqrt();
     let angle = std::f64::consts::TAU * uniform(words[pair + 1]);
-    radius * if element % 2 == 0 { angle.cos() } else { angle.sin() }
+    radius * if element.is_multiple_of(2) { angle.cos() } else { angle.sin() }
 }
 
 /// All of `[B, h, w, C]`.

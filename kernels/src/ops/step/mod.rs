@@ -150,7 +150,7 @@ pub fn step(rec: &mut Recorder, step: &Step<'_>) -> DispatchId {
 fn assert_shapes(step: &Step<'_>, dims: &[usize]) -> usize {
     let out = step.out.dims();
     assert!(
-        out.len() == 4 && out[1..] == dims[1..] && out[0] % dims[0] == 0 && step.out.elem() != Elem::U32,
+        out.len() == 4 && out[1..] == dims[1..] && out[0].is_multiple_of(dims[0]) && step.out.elem() != Elem::U32,
         "step: output {out:?} for x {dims:?}"
     );
     let rows = out[0] / dims[0];

@@ -1,0 +1,211 @@
+//! Views out of the canvas, noised forward, in one dispatch: `out = signal·(gain·canvas(position) + offset) + sigma·xi`.
+//!
+//! What is gathered is clean (RGB or latent); the noise is drawn per view and pixel, so it keeps unit variance whatever
+//! the space. Panorama projection: StochSync (Yeo et al. 2025), with our own conventions — pixel centres at + 0.5 in both
+//! directions, wrap around in longitude, optional bilinear sampling — instead of the authors' half-pixel shift, clamp at
+//! the wrap column and nearest sampling.
+
+mod camera;
+#[cfg(test)]
+pub(crate) mod oracle;
+
+use bytemuck::{Pod, Zeroable};
+
+use super::noise::{ANGLES, ImageShape, NoiseKey, PHILOX, assert_view_ids};
+use super::{GRID, linear_grid};
+use crate::gpu::{Access, DispatchId, Kernel, Launch, Recorder, Store};
+use crate::tensor::{Elem, Tensor};
+
+pub(crate) use camera::assert_cameras;
+pub use camera::{Camera, rotation, upload_cameras};
+
+/// Cameras and the equirectangular map for kernels.
+pub(crate) const PANORAMA: &str = include_str!("../../wgsl/lib/panorama.wgsl");
+
+/// See the module.
+pub const KERNEL: Kernel = Kernel {
+    name: "project_renoise",
+    source: include_str!("project_renoise.wgsl"),
+    libs: &[GRID, PHILOX, ANGLES, PANORAMA],
+    access: &[Access::Read, Access::Read, Access::Read, Access::Write],
+    params: size_of::<Params>(),
+    subgroups: false,
+    stores: &Store::ALL,
+    variants: &[
+        &[("SPACE", 0.0), ("BILINEAR", 0.0)],
+        &[("SPACE", 1.0), ("BILINEAR", 0.0)],
+        &[("SPACE", 1.0), ("BILINEAR", 1.0)],
+    ],
+};
+
+/// Shapes of real runs: canvas `[Hc, Wc]` (0 for the identity) and views `[V, h, w, C]`.
+pub const CASES: &[(&str, [usize; 2], [usize; 4])] = &[
+    ("renoise latents 64", [0, 0], [5, 64, 64, 4]),
+    ("panorama 4096, 5 views of 512", [2048, 4096], [5, 512, 512, 3]),
+    ("panorama 8192, 15 views of 512", [4096, 8192], [15, 512, 512, 3]),
+    ("mini panorama 512, 5 views of 64", [256, 512], [5, 64, 64, 3]),
+];
+
+/// How a canvas or view is sampled between its elements.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Interpolation {
+    /// The element the position lies in.
+    #[default]
+    Nearest,
+    /// Weighted mean of four.
+    Bilinear,
+}
+
+impl Interpolation {
+    /// Value of the kernels' `BILINEAR` override.
+    pub(crate) fn constant(self) -> f64 {
+        if self == Interpolation::Bilinear { 1.0 } else { 0.0 }
+    }
+}
+
+/// How views lie in the canvas.
+#[derive(Clone, Copy, Debug)]
+pub enum Projection<'a> {
+    /// The canvas is the views: `[V, h, w, C]`.
+    Identity,
+    /// The canvas is an equirectangular panorama `[Hc, Wc, C]`.
+    Equirect {
+        /// `[V, 16]` f32, see [`upload_cameras`].
+        cameras: &'a Tensor,
+        /// Height and width of a view.
+        size: [usize; 2],
+        /// How the canvas is sampled.
+        interpolation: Interpolation,
+    },
+}
+
+/// What changes from step to step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RenoiseScalars {
+    /// Factor of the clean view.
+    pub signal: f32,
+    /// Factor of unit noise. Zero: none is drawn.
+    pub sigma: f32,
+    /// Factor of canvas values, before `signal`: 2 takes 0..1 to -1..1 together with an offset of -1.
+    pub gain: f32,
+    /// Added after `gain`.
+    pub offset: f32,
+    /// Which noise.
+    pub key: NoiseKey,
+}
+
+impl Default for RenoiseScalars {
+    /// A plain gather: signal and gain 1, no noise.
+    fn default() -> Self {
+        Self { signal: 1.0, sigma: 0.0, gain: 1.0, offset: 0.0, key: NoiseKey::default() }
+    }
+}
+
+/// Options of [`fn@project_renoise`].
+#[derive(Clone, Copy, Debug)]
+pub struct ProjectRenoise<'a> {
+    /// Clean values, f32: `[Hc, Wc, C]`, or `[V, h, w, C]` for [`Projection::Identity`].
+    pub canvas: &'a Tensor,
+    /// How views lie in the canvas.
+    pub projection: Projection<'a>,
+    /// View ids `[V]` u32: which noise each view gets.
+    pub views: &'a Tensor,
+    /// Level and value range.
+    pub scalars: RenoiseScalars,
+    /// Storage type of the result.
+    pub elem: Elem,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    key: [u32; 4],
+    signal: f32,
+    sigma: f32,
+    gain: f32,
+    offset: f32,
+    count: u32,
+    c4: u32,
+    channels: u32,
+    width: u32,
+    height: u32,
+    canvas_width: u32,
+    canvas_height: u32,
+    pad: u32,
+}
+
+/// Views `[V, h, w, C]`. The id is for [`params()`] of the next step.
+///
+/// # Panics
+/// When shapes or element types contradict each other.
+pub fn project_renoise(rec: &mut Recorder, project: &ProjectRenoise<'_>) -> (Tensor, DispatchId) {
+    let canvas = project.canvas;
+    assert_eq!(canvas.elem(), Elem::F32, "project_renoise: canvas {:?}", canvas.dims());
+    let dims = view_dims(project);
+    assert_view_ids("project_renoise", project.views, &dims);
+    let out = rec.temp(&dims, project.elem);
+    let unused = rec.temp(&[4], Elem::F32);
+    let (cameras, space, bilinear) = match project.projection {
+        Projection::Identity => (&unused, 0.0, 0.0),
+        Projection::Equirect { cameras, interpolation, .. } => {
+            assert_cameras("project_renoise", cameras, dims[0]);
+            (cameras, 1.0, interpolation.constant())
+        }
+    };
+    let caps = rec.context().caps();
+    let id = rec.launch(&Launch {
+        kernel: &KERNEL,
+        store: Store::of(project.elem, rec.context()),
+        overrides: &[("SPACE", space), ("BILINEAR", bilinear)],
+        bind: &[canvas, cameras, project.views, &out],
+        params: &params(canvas.dims(), dims, &project.scalars),
+        grid: linear_grid(out.shape().padded_len() / 4, 64, caps.grid),
+        flops: 100 * out.shape().len() as u64,
+    });
+    (out, id)
+}
+
+/// `[V, h, w, C]` of the result.
+fn view_dims(project: &ProjectRenoise<'_>) -> [usize; 4] {
+    match (project.projection, project.canvas.dims()) {
+        (Projection::Identity, &[v, h, w, c]) => [v, h, w, c],
+        (Projection::Equirect { size: [h, w], .. }, &[_, _, c]) => [project.views.dims()[0], h, w, c],
+        (projection, dims) => panic!("project_renoise: canvas {dims:?} for {projection:?}"),
+    }
+}
+
+/// Params of a [`fn@project_renoise`] dispatch from a canvas to views `[V, h, w, C]`, for `Recording::set_params`.
+///
+/// # Panics
+/// When a canvas `[Hc, Wc, C]` has more than 2¹⁶ rows or columns.
+#[must_use]
+pub fn params(canvas: &[usize], views: [usize; 4], scalars: &RenoiseScalars) -> Vec<u8> {
+    let shape = ImageShape::new("project_renoise", &views);
+    let [canvas_height, canvas_width] =
+        if let &[h, w, _] = canvas { canvas_size("project_renoise", h, w) } else { [1, 1] };
+    bytemuck::bytes_of(&Params {
+        key: scalars.key.words(),
+        signal: scalars.signal,
+        sigma: scalars.sigma,
+        gain: scalars.gain,
+        offset: scalars.offset,
+        count: shape.count,
+        c4: shape.c4,
+        channels: shape.channels,
+        width: views[2] as u32,
+        height: views[1] as u32,
+        canvas_width,
+        canvas_height,
+        pad: 0,
+    })
+    .to_vec()
+}
+
+/// Height and width as kernels take them; f32 positions and the integer angle reduction hold up to 2¹⁶.
+pub(crate) fn canvas_size(kernel: &str, height: usize, width: usize) -> [u32; 2] {
+    assert!(height <= 1 << 16 && width <= 1 << 16, "{kernel}: canvas {height} x {width} beyond 65536");
+    [height as u32, width as u32]
+}
+
+#[cfg(test)]
+mod tests;
