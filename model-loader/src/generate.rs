@@ -6,8 +6,8 @@
 //! u_i    = (2 bits_i + 1 - 2^24) / 2^24                              exact in f64, uniform in (-1, 1)
 //! w_i    = f32(offset + scale * u_i)                                 then rounded to the storage type
 //! ```
-//! `mix` is the splitmix64 finaliser (Steele, Lea and Flood 2014), `fnv` is FNV-1a. The test data beside this file holds
-//! values that the reference implementation printed.
+//! `mix` is the splitmix64 finaliser (Steele, Lea and Flood 2014), `fnv` is FNV-1a. tests/golden/ holds values
+//! that the reference implementation printed, and whole models.
 
 use half::{bf16, f16};
 
@@ -93,10 +93,22 @@ mod tests {
 
     #[test]
     fn equals_the_reference_bit_for_bit() {
-        type Row = (u64, String, String, Vec<usize>, [String; 3], String);
-        let rows: Vec<Row> = serde_json::from_str(include_str!("../tests/data/weight_vectors.json")).unwrap();
-        assert!(rows.len() >= 6);
-        for (seed, component, name, shape, samples, checksum) in rows {
+        #[derive(serde::Deserialize)]
+        struct File {
+            vectors: Vec<Vector>,
+        }
+        #[derive(serde::Deserialize)]
+        struct Vector {
+            seed: u64,
+            component: String,
+            name: String,
+            shape: Vec<usize>,
+            first_second_last_f32_bits: [String; 3],
+            checksum: String,
+        }
+        let file: File = serde_json::from_str(include_str!("../../tests/golden/weight_vectors.json")).unwrap();
+        assert!(file.vectors.len() >= 6);
+        for Vector { seed, component, name, shape, first_second_last_f32_bits: samples, checksum } in file.vectors {
             let w = tensor(seed, &component, &name, &shape, Dtype::F32).to_f32();
             let hex = |v: f32| format!("{:08x}", v.to_bits());
             assert_eq!([hex(w[0]), hex(w[1]), hex(w[w.len() - 1])], samples, "{name}");

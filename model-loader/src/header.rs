@@ -18,8 +18,8 @@ use crate::tensor::Dtype;
 pub const MAX_HEADER: u64 = 100_000_000;
 /// Dimensions that a tensor may have.
 pub const MAX_RANK: usize = 8;
-/// Tensors that one file may have: forty times the largest published model, and a bound on memory for hostile headers.
-pub const MAX_TENSORS: usize = 100_000;
+/// Tensors that one file may have: thirteen times SDXL in one file, and a bound on memory for hostile headers.
+pub const MAX_TENSORS: usize = 1 << 15;
 /// Bytes of a tensor's name.
 const MAX_NAME: usize = 1024;
 

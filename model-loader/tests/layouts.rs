@@ -1,5 +1,7 @@
 //! Directories: which file is chosen, shards, reference directories, and what is said when something is not there.
 
+#![expect(clippy::unwrap_used, reason = "a failed helper is a failed test")]
+
 mod crafted;
 
 use std::fs;
