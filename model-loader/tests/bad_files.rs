@@ -65,7 +65,8 @@ fn foreign() -> Vec<(&'static str, Vec<u8>, &'static str)> {
 fn headers() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let bomb = format!(
         "{{{}}}",
-        (0..X            .map(|i| format!(r#""{i}":{{"dtype":"U8","shape":[1],"data_offsets":[{i},{}]}}"#, i + 1))
+        (0..32_769)
+            .map(|i| format!(r#""{i}":{{"dtype":"U8","shape":[1],"data_offsets":[{i},{}]}}"#, i + 1))
             .collect::<Vec<_>>()
             .join(",")
     );
