@@ -13,8 +13,8 @@
 //! Scales are those of diffusers and sd.cpp. Programs that write c + s (c - u), such as threestudio, call s what is 1 + s here.
 //! Rescaled guidance (Lin et al. 2023, section 3.4) divides by standard deviations, is not linear and not offered.
 
-/// Most rows any guidance has: the length a kernel's parameters provide for.
-pub const MAX_ROWS: usize = 3;
+/// Length of the weights: the rows that the step kernel's parameters provide for, one more than any guidance here has.
+pub const MAX_ROWS: usize = 4;
 
 /// What a row of the model batch is conditioned on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,9 +74,9 @@ impl Guidance {
     /// Factor of each row's output, zero past the last row. They sum to one.
     pub const fn weights(&self) -> [f64; MAX_ROWS] {
         match *self {
-            Self::None => [1.0, 0.0, 0.0],
-            Self::ClassifierFree { scale } => [1.0 - scale, scale, 0.0],
-            Self::InstructPix2Pix { text, image } => [text, image - text, 1.0 - image],
+            Self::None => [1.0, 0.0, 0.0, 0.0],
+            Self::ClassifierFree { scale } => [1.0 - scale, scale, 0.0, 0.0],
+            Self::InstructPix2Pix { text, image } => [text, image - text, 1.0 - image, 0.0],
         }
     }
 

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `cpu` | `torch.randn` on a CPU (ComfyUI, diffusers with a CPU generator, A1111 "CPU") | every bit, against torch 2.15 on x86 |
 //! | `cuda` | `torch.randn` on an NVIDIA GPU (A1111 "GPU" and "NV", stable-diffusion.cpp) | words exactly, values to about 1e-6 |
-//! | `portable` | Philox keyed by seed, purpose, trajectory, view, step and element | the same on every device to 3e-6 |
+//! | `portable` | Philox keyed by seed, purpose, trajectory, view, step and element | the same on every device to 1e-6 |
 //!
 //! The first two are streams: what a draw gives depends on the draws before it, and elements come in torch's order, N, C, H, W.
 //! The third is a function of a [`NoiseKey`] with elements in the order of our tensors, H, W, C, and is what kernels draw.
@@ -24,7 +24,7 @@ use std::str::FromStr;
 pub use cpu::{CpuFill, CpuGenerator};
 pub use cuda::CudaGenerator;
 pub use philox::philox4x32_10;
-pub use portable::{COS_TURN, LN, NoiseKey, Purpose, SIN_TURN};
+pub use portable::{NoiseKey, Purpose};
 
 /// Where noise comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
