@@ -1,17 +1,22 @@
 //! The kernels. One folder each: `<name>.wgsl`, the launcher in `mod.rs`, a slow f64 oracle in `oracle.rs`.
 
+pub mod attention;
 pub mod conv2d;
 pub mod convert;
+pub mod embed_tokens;
 pub mod finite;
 pub mod fuse_views;
 pub mod gemm;
 mod grid;
+pub mod group_norm;
+pub mod layer_norm;
 pub mod layout;
 pub mod model_input;
 pub mod noise;
 pub mod repaint;
 pub mod project_renoise;
 pub mod step;
+pub mod timestep_embedding;
 
 use crate::gpu::Kernel;
 
@@ -23,12 +28,20 @@ pub(crate) const ACTIVATION: &str = include_str!("../wgsl/lib/activation.wgsl");
 /// Every kernel there is. Validation of all variants, portability tests and docs run over this list.
 #[rustfmt::skip] // One line per entry.
 pub const KERNELS: &[&Kernel] = &[
+    &attention::KERNEL_64,
+    &attention::KERNEL_160,
+    &attention::KERNEL_512,
     &conv2d::KERNEL,
     &convert::KERNEL,
     &convert::KERNEL_WIDE,
+    &embed_tokens::KERNEL,
     &finite::KERNEL,
     &fuse_views::KERNEL,
     &gemm::KERNEL,
+    &group_norm::KERNEL_STATS,
+    &group_norm::KERNEL_MOMENTS,
+    &group_norm::KERNEL_APPLY,
+    &layer_norm::KERNEL,
     &layout::NCHW_TO_NHWC,
     &layout::NHWC_TO_NCHW,
     &model_input::KERNEL,
@@ -36,4 +49,5 @@ pub const KERNELS: &[&Kernel] = &[
     &repaint::KERNEL,
     &project_renoise::KERNEL,
     &step::KERNEL,
+    &timestep_embedding::KERNEL,
 ];
