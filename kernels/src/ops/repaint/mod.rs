@@ -1,6 +1,5 @@
 //! Keeping a region on the trajectory of known values: `x = mask ≥ threshold ? x : signal · known + sigma · ξ`.
 
-#[cfg(test)]
 mod oracle;
 
 use bytemuck::{Pod, Zeroable};
