@@ -5,7 +5,6 @@
 //! replays and other adapters draw the same noise. The definition stands in `wgsl/lib/philox.wgsl`; [`fn@crate::ops::step`]
 //! and `project_renoise` draw from the same functions inside their own kernels.
 
-#[cfg(test)]
 pub(crate) mod oracle;
 
 use bytemuck::{Pod, Zeroable};
