@@ -64,6 +64,8 @@ pub(super) struct Inner {
     lost: Arc<Lost>,
     pub(super) pipelines: PipelineCache,
     next_id: AtomicU64,
+    /// Bytes written since the last flush of uploads.
+    pub(super) unflushed: AtomicU64,
 }
 
 /// A GPU device with its caches. Cheap to clone; all clones are the same device.
@@ -164,6 +166,7 @@ impl Context {
                 lost,
                 pipelines,
                 next_id: AtomicU64::new(0),
+                unflushed: AtomicU64::new(0),
             }),
         }
     }

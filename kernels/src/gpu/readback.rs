@@ -1,5 +1,6 @@
 //! Host values in, host values out. Pad lanes are added and dropped here and nowhere else.
 
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 
 use half::f16;
@@ -7,6 +8,9 @@ use half::f16;
 use super::context::Context;
 use super::error::{GpuError, Result};
 use crate::tensor::{Elem, Storage, Tensor};
+
+/// Uploads wait for the next submit until they are this many bytes together.
+const FLUSH_BYTES: u64 = 64 << 20;
 
 /// Rows of `width` values, each extended with zeros to `padded` and converted to little-endian bytes.
 fn pad_rows<T: Copy, const N: usize>(
@@ -90,7 +94,23 @@ impl Context {
             panic!("write: {:?} lives inside a recording", tensor.shape)
         };
         // Rows are padded to four elements, so the length is a multiple of the four bytes wgpu asks for.
-        self.scoped(&buffer.label, |_| self.inner.queue.write_buffer(&buffer.raw, buffer.offset + start, bytes))
+        self.scoped(&buffer.label, |_| self.inner.queue.write_buffer(&buffer.raw, buffer.offset + start, bytes))?;
+        self.flush_uploads(bytes.len() as u64)
+    }
+
+    /// wgpu keeps a copy of everything written until the next submit: without one now and then, loading a model would
+    /// take its size twice.
+    fn flush_uploads(&self, written: u64) -> Result<()> {
+        let unflushed = &self.inner.unflushed;
+        if unflushed.fetch_add(written, Ordering::Relaxed) + written < FLUSH_BYTES {
+            return Ok(());
+        }
+        unflushed.store(0, Ordering::Relaxed);
+        self.scoped("upload", |device| {
+            self.inner.queue.submit([]);
+            // Only frees what is done already; an error would be a lost device, which the scope reports.
+            let _ = device.poll(wgpu::PollType::Poll);
+        })
     }
 
     /// The values of a resident float tensor. Blocks until the GPU is done.

@@ -187,6 +187,20 @@ impl Recorder {
         self.dispatches.is_empty()
     }
 
+    /// Bytes of the largest value that lives only inside this recording, to be held against the binding limit before
+    /// anything is allocated.
+    #[must_use]
+    pub fn largest_value(&self) -> u64 {
+        self.values.iter().copied().max().unwrap_or(0)
+    }
+
+    /// Bytes of activation memory that [`Recorder::finish`] would allocate.
+    #[must_use]
+    pub fn planned_bytes(&self) -> u64 {
+        let (lives, _) = super::recording::lifetimes(self);
+        super::slots::assign_slots(&lives).total_bytes()
+    }
+
     /// Assigns slots, compiles pipelines, creates bind groups.
     ///
     /// # Errors

@@ -59,7 +59,8 @@ impl fmt::Debug for Recording {
     }
 }
 
-fn lifetimes(recorder: &Recorder) -> (Vec<Life>, HashMap<u32, usize>) {
+/// When each value of a recorder is alive, and where in that list a value is.
+pub(super) fn lifetimes(recorder: &Recorder) -> (Vec<Life>, HashMap<u32, usize>) {
     let mut lives: Vec<Life> = Vec::new();
     let mut index = HashMap::new();
     for (at, dispatch) in recorder.dispatches.iter().enumerate() {
