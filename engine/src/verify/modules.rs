@@ -1,0 +1,249 @@
+//! Single modules on the reference's own inputs.
+
+use std::collections::BTreeMap;
+
+use syncline_kernels::gpu::{Context, Recorder};
+use syncline_kernels::tensor::{Elem, Tensor};
+use syncline_loader::ModelSource;
+
+use super::data::{Golden, channels_first};
+use crate::error::Result;
+use crate::models::vae::LOGVAR_RANGE;
+use crate::models::{AutoencoderKl, ClipTextModel, UNet2DConditionModel, UNetInputs, Wrap};
+use crate::nn::cast;
+
+/// Models of a golden directory, loaded when the first tensor needs them, and results that come in groups.
+pub(super) struct Modules<'a> {
+    pub ctx: &'a Context,
+    source: &'a ModelSource,
+    pub golden: &'a Golden,
+    elem: Elem,
+    text_encoder: Option<ClipTextModel>,
+    unet: Option<UNet2DConditionModel>,
+    vae: Option<AutoencoderKl>,
+    /// Results by name, in the reference's layout, taken as they are compared.
+    ready: BTreeMap<String, Vec<f32>>,
+    /// Text contexts of trajectories, by half.
+    contexts: BTreeMap<String, Vec<f32>>,
+}
+
+/// Runs what `record` records and returns the tensors it returns, as f32 on the host.
+///
+/// # Errors
+/// When the device fails, or a layer writes NaN or infinity: the error names it.
+fn run(ctx: &Context, record: impl FnOnce(&mut Recorder) -> Vec<Tensor>) -> Result<Vec<Vec<f32>>> {
+    let mut rec = Recorder::new(ctx);
+    let outputs = record(&mut rec);
+    let mut kept = Vec::new();
+    for output in &outputs {
+        let wide = cast(&mut rec, output, Elem::F32);
+        kept.push(rec.keep(&wide)?);
+    }
+    let mut recording = rec.finish()?;
+    recording.run()?;
+    let values: Vec<Vec<f32>> = kept.iter().map(|t| ctx.read(t)).collect::<Result<_, _>>()?;
+    if values.iter().flatten().any(|v| !v.is_finite())
+        && let Some(error) = recording.find_nonfinite()?
+    {
+        return Err(error.into());
+    }
+    Ok(values)
+}
+
+impl<'a> Modules<'a> {
+    pub fn new(ctx: &'a Context, source: &'a ModelSource, golden: &'a Golden, elem: Elem) -> Self {
+        let (ready, contexts) = (BTreeMap::new(), BTreeMap::new());
+        Self { ctx, source, golden, elem, text_encoder: None, unet: None, vae: None, ready, contexts }
+    }
+
+    /// The expected tensor `name` as this engine computes it, in the reference's layout; `None` when it is not known.
+    pub fn compute(&mut self, name: &str) -> Result<Option<Vec<f32>>> {
+        if !self.ready.contains_key(name) {
+            let parts: Vec<&str> = name.split('.').collect();
+            match parts[..] {
+                ["te", half @ ("cond" | "uncond"), _] => self.text(half)?,
+                ["unet", "out", ..] if !self.lacks_parts() => self.unet_outputs()?,
+                ["vae", "enc", _] => self.encode()?,
+                ["vae", "dec"] => self.decode()?,
+                ["ip2p", "image_latents"] => {
+                    let (latents, dims) = self.image_latents()?;
+                    self.put("ip2p.image_latents", &latents, dims);
+                }
+                _ => {}
+            }
+        }
+        Ok(self.ready.remove(name))
+    }
+
+    fn put(&mut self, name: &str, values: &[f32], dims: [usize; 4]) {
+        self.ready.insert(name.to_owned(), channels_first(values, dims));
+    }
+
+    /// Keeps a result of a group until its turn.
+    pub fn remember(&mut self, name: String, values: Vec<f32>) {
+        self.ready.insert(name, values);
+    }
+
+    /// A remembered result.
+    pub fn recall(&mut self, name: &str) -> Option<Vec<f32>> {
+        self.ready.remove(name)
+    }
+
+    /// Whether the model edits images by instruction: its UNet takes image latents beside the noise.
+    pub fn edits(&self) -> bool {
+        self.source.index().is_instruct_pix2pix()
+    }
+
+    /// Whether the UNet's outputs contain the work of parts that this comparison does not run.
+    pub fn lacks_parts(&self) -> bool {
+        self.source.has("controlnet") || self.source.index().is_sdxl()
+    }
+
+    fn text_encoder(&mut self) -> Result<&ClipTextModel> {
+        let slot = &mut self.text_encoder;
+        if slot.is_none() {
+            let (config, weights) =
+                (self.source.clip_text_config("text_encoder")?, self.source.weights("text_encoder")?);
+            *slot = Some(ClipTextModel::load(self.ctx, &weights.scope(), &config, self.elem)?);
+            weights.finish(&[])?;
+        }
+        slot.as_ref().ok_or_else(|| self.golden.bad("text_encoder", "not loaded"))
+    }
+
+    pub fn unet(&mut self) -> Result<&UNet2DConditionModel> {
+        let slot = &mut self.unet;
+        if slot.is_none() {
+            let (config, weights) = (self.source.unet_config()?, self.source.weights("unet")?);
+            *slot = Some(UNet2DConditionModel::load(self.ctx, &weights.scope(), &config, self.elem)?);
+            weights.finish(&[])?;
+        }
+        slot.as_ref().ok_or_else(|| self.golden.bad("unet", "not loaded"))
+    }
+
+    fn vae(&mut self) -> Result<&AutoencoderKl> {
+        let slot = &mut self.vae;
+        if slot.is_none() {
+            let (config, weights) = (self.source.vae_config()?, self.source.weights("vae")?);
+            *slot = Some(AutoencoderKl::load(self.ctx, &weights.scope(), &config, self.elem)?);
+            weights.finish(&[])?;
+        }
+        slot.as_ref().ok_or_else(|| self.golden.bad("vae", "not loaded"))
+    }
+
+    fn text(&mut self, half: &str) -> Result<()> {
+        let ids = self.golden.ids(&format!("ids.{half}"))?;
+        let ctx = self.ctx;
+        let model = self.text_encoder()?;
+        let tokens = ctx.upload_u32(&ids, &[1, ids.len()])?;
+        let rows = ctx.upload_u32(&model.pooled_rows(&ids, ids.len()), &[1, 1])?;
+        let values = run(ctx, |rec| {
+            let states = model.record(rec, &tokens);
+            let pooled = model.record_pooled(rec, &states.last_hidden_state, &rows);
+            vec![states.last_hidden_state, states.penultimate, pooled]
+        })?;
+        for (what, values) in ["last_hidden_state", "penultimate", "pooled"].into_iter().zip(values) {
+            if what == "last_hidden_state" {
+                self.contexts.insert(half.to_owned(), values.clone());
+            }
+            self.ready.insert(format!("te.{half}.{what}"), values);
+        }
+        Ok(())
+    }
+
+    /// The text of `half` as the UNet's context, by this engine.
+    pub fn own_context(&mut self, half: &str) -> Result<Vec<f32>> {
+        if !self.contexts.contains_key(half) {
+            self.text(half)?;
+        }
+        Ok(self.contexts.get(half).cloned().unwrap_or_default())
+    }
+
+    /// The same by the reference, where the directory has it: a module is to be measured alone.
+    fn reference_context(&mut self, half: &str) -> Result<Vec<f32>> {
+        match self.golden.maybe_expected(&format!("te.{half}.last_hidden_state"))? {
+            Some(states) => Ok(states.to_f32()),
+            None => self.own_context(half),
+        }
+    }
+
+    fn unet_outputs(&mut self) -> Result<()> {
+        let (sample, dims) = self.golden.image("unet.sample")?;
+        let cond = self.reference_context("cond")?;
+        let both = [self.reference_context("uncond")?, cond.clone()].concat();
+        let row = sample.len() / dims[0];
+        self.unet_output("unet.out.t601", &sample, dims, (601.0, &both))?;
+        let one = [1, dims[1], dims[2], dims[3]];
+        self.unet_output("unet.out.t1.b1", &sample[sample.len() - row..], one, (1.0, &cond))
+    }
+
+    fn unet_output(&mut self, name: &str, sample: &[f32], dims: [usize; 4], (t, text): (f32, &[f32])) -> Result<()> {
+        let ctx = self.ctx;
+        let unet = self.unet()?;
+        let (batch, width, channels) = (dims[0], unet.config().context_width(), unet.config().out_channels);
+        let sample = ctx.upload(sample, &dims, Elem::F32)?;
+        let timesteps = ctx.upload(&vec![t; batch], &[batch], Elem::F32)?;
+        let text = ctx.upload(text, &[batch, text.len() / (batch * width), width], Elem::F32)?;
+        let output = run(ctx, |rec| {
+            let context = unet.record_context(rec, &text);
+            let (sample, timesteps, context) = (&sample, &timesteps, &context);
+            vec![unet.record(rec, &UNetInputs { sample, timesteps, context, added: None, wrap: Wrap::default() })]
+        })?;
+        self.put(name, &output[0], [batch, dims[1], dims[2], channels]);
+        Ok(())
+    }
+
+    fn encode(&mut self) -> Result<()> {
+        let (image, dims) = self.golden.image("vae.image")?;
+        let ([mean, logvar], latent) = self.moments(&image, dims)?;
+        let logvar: Vec<f32> = logvar.iter().map(|v| v.clamp(LOGVAR_RANGE.0, LOGVAR_RANGE.1)).collect();
+        self.put("vae.enc.mean", &mean, latent);
+        self.put("vae.enc.logvar", &logvar, latent);
+        Ok(())
+    }
+
+    /// Mean and log variance of an image in -1..1, `[B, H, W, C]`, and their dimensions.
+    fn moments(&mut self, image: &[f32], dims: [usize; 4]) -> Result<([Vec<f32>; 2], [usize; 4])> {
+        let ctx = self.ctx;
+        let image = ctx.upload(image, &dims, Elem::F32)?;
+        let vae = self.vae()?;
+        let mut values = run(ctx, |rec| {
+            let moments = vae.record_encode(rec, &image, Wrap::default());
+            vec![moments.mean, moments.logvar]
+        })?;
+        let logvar = values.pop().unwrap_or_default();
+        let factor = vae.downscale();
+        let latent = [dims[0], dims[1] / factor, dims[2] / factor, vae.config().latent_channels];
+        Ok(([values.pop().unwrap_or_default(), logvar], latent))
+    }
+
+    /// The unscaled mode of the posterior of `ip2p.image.u8`, `[1, h, w, c]`.
+    pub fn image_latents(&mut self) -> Result<(Vec<f32>, [usize; 4])> {
+        let (bytes, dims) = self.golden.image("ip2p.image.u8")?;
+        let image: Vec<f32> = bytes.iter().map(|v| 2.0 * (v / 255.0) - 1.0).collect();
+        let ([mean, _], latent) = self.moments(&image, dims)?;
+        Ok((mean, latent))
+    }
+
+    fn decode(&mut self) -> Result<()> {
+        let (latents, dims) = self.golden.image("vae.latents")?;
+        let ctx = self.ctx;
+        let latents = ctx.upload(&latents, &dims, Elem::F32)?;
+        let vae = self.vae()?;
+        let image = run(ctx, |rec| vec![vae.record_decode(rec, &latents, Wrap::default())])?;
+        let (factor, channels) = (vae.downscale(), vae.config().out_channels);
+        self.put("vae.dec", &image[0], [dims[0], dims[1] * factor, dims[2] * factor, channels]);
+        Ok(())
+    }
+
+    /// The picture of a sampler's latents `[1, h, w, c]`, as 8-bit values in `[1, C, H, W]`.
+    pub fn picture(&mut self, latents: &[f32], dims: [usize; 4]) -> Result<Vec<f32>> {
+        let ctx = self.ctx;
+        let latents = ctx.upload(latents, &dims, Elem::F32)?;
+        let vae = self.vae()?;
+        let image = run(ctx, |rec| vec![vae.record_decode_scaled(rec, &latents, Wrap::default())])?;
+        let (factor, channels) = (vae.downscale(), vae.config().out_channels);
+        let byte = |v: &f32| ((v / 2.0 + 0.5).clamp(0.0, 1.0) * 255.0).round_ties_even();
+        let bytes: Vec<f32> = image[0].iter().map(byte).collect();
+        Ok(channels_first(&bytes, [dims[0], dims[1] * factor, dims[2] * factor, channels]))
+    }
+}

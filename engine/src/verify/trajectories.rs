@@ -1,0 +1,187 @@
+//! `traj.<name>.<what>`: whole runs with guidance, from token ids to latents and the picture.
+
+use syncline_kernels::gpu::{Recorder, Recording};
+use syncline_kernels::tensor::{Elem, Tensor};
+
+use super::data::{channels_first, channels_last};
+use super::modules::Modules;
+use super::samplers::{make_plan, sampler};
+use crate::error::Result;
+use crate::models::{UNetInputs, Wrap};
+use crate::schedulers::SamplingPlan;
+
+/// What the reference uses where `golden/meta.json` does not say.
+const GUIDANCE_SCALE: f64 = 7.5;
+const IMAGE_GUIDANCE_SCALE: f64 = 1.5;
+
+/// Rows of the model's batch and how they are combined.
+struct Guidance {
+    /// Text of each row.
+    halves: &'static [&'static str],
+    /// Whether a row sees the image, in models that edit.
+    sees_image: &'static [bool],
+    /// Weight of each row's output in the guided one.
+    weights: Vec<f64>,
+}
+
+impl Guidance {
+    /// u + s (c - u), rows (uncond, cond) (Ho and Salimans 2022).
+    fn text(scale: f64) -> Self {
+        Self { halves: &["uncond", "cond"], sees_image: &[true; 2], weights: vec![1.0 - scale, scale] }
+    }
+
+    /// n + s (c - i) + s_i (i - n), rows (text and image, image, none) (Brooks et al. 2023, eq. 3).
+    fn text_and_image(scale: f64, image_scale: f64) -> Self {
+        Self {
+            halves: &["cond", "uncond", "uncond"],
+            sees_image: &[true, true, false],
+            weights: vec![scale, image_scale - scale, 1.0 - image_scale],
+        }
+    }
+}
+
+/// A UNet recorded for one batch, its inputs and its output.
+struct Denoiser {
+    recording: Recording,
+    sample: Tensor,
+    timesteps: Tensor,
+    output: Tensor,
+}
+
+impl Modules<'_> {
+    /// The expected tensor `name` of a trajectory, in the reference's layout; `None` when it is not known.
+    pub fn trajectory(&mut self, name: &str) -> Result<Option<Vec<f32>>> {
+        let mut parts = name.splitn(3, '.').skip(1);
+        let (Some(method), Some(_)) = (parts.next(), parts.next()) else { return Ok(None) };
+        if self.lacks_parts() || sampler(method).is_none() {
+            return Ok(None);
+        }
+        match self.recall(name) {
+            Some(values) => Ok(Some(values)),
+            None => {
+                self.run_trajectory(method)?;
+                Ok(self.recall(name))
+            }
+        }
+    }
+
+    fn run_trajectory(&mut self, method: &str) -> Result<()> {
+        let Some(which) = sampler(method) else { return Ok(()) };
+        let meta = &self.golden.meta;
+        let spacing = meta.timestep_spacing.as_deref().unwrap_or("leading");
+        let plan = make_plan(self.golden, which, None, spacing, meta.steps)?;
+        let scale = meta.guidance_scale.unwrap_or(GUIDANCE_SCALE);
+        let guidance = if self.edits() {
+            Guidance::text_and_image(scale, meta.image_guidance_scale.unwrap_or(IMAGE_GUIDANCE_SCALE))
+        } else {
+            Guidance::text(scale)
+        };
+        let (latents, dims) = self.golden.image("latents")?;
+        let states = self.sample(&plan, &guidance, (&latents, dims))?;
+        let Some(last) = states.last() else { return Ok(()) };
+        let picture = format!("traj.{method}.image.u8");
+        if self.golden.maybe_expected(&picture)?.is_some() {
+            let bytes = self.picture(last, dims)?;
+            self.remember(picture, bytes);
+        }
+        let all = states.iter().flat_map(|x| channels_first(x, dims)).collect();
+        self.remember(format!("traj.{method}.latents"), all);
+        let timesteps = plan.steps.iter().map(|s| s.timestep as f32).collect();
+        self.remember(format!("traj.{method}.timesteps"), timesteps);
+        Ok(())
+    }
+
+    /// The state after each step. The update runs in f64 on the host and is rounded to f32 after each step, so that what
+    /// is measured here is the models; the fused update kernel has an oracle of its own.
+    fn sample(
+        &mut self,
+        plan: &SamplingPlan,
+        guidance: &Guidance,
+        (latents, dims): (&[f32], [usize; 4]),
+    ) -> Result<Vec<Vec<f32>>> {
+        let image = if self.edits() { Some(self.image_latents()?.0) } else { None };
+        let noise = self.step_noise(plan, dims)?;
+        let mut denoiser = self.denoiser(guidance, dims)?;
+        let (ctx, n) = (self.ctx, latents.len());
+        let mut x: Vec<f32> = latents.iter().map(|&v| (f64::from(v) * plan.init_noise_sigma) as f32).collect();
+        let mut previous = vec![0.0; n];
+        let mut states = Vec::new();
+        for (i, step) in plan.steps.iter().enumerate() {
+            let scaled: Vec<f32> = x.iter().map(|&v| (f64::from(v) * step.input_scale) as f32).collect();
+            ctx.write(&denoiser.sample, &batch_rows(&scaled, image.as_deref(), guidance, dims[3]))?;
+            ctx.write(&denoiser.timesteps, &vec![step.timestep as f32; guidance.weights.len()])?;
+            denoiser.recording.run()?;
+            let rows = ctx.read(&denoiser.output)?;
+            if rows.iter().any(|v| !v.is_finite())
+                && let Some(error) = denoiser.recording.find_nonfinite()?
+            {
+                return Err(error.into());
+            }
+            for j in 0..n {
+                let weighted = guidance.weights.iter().zip(rows.iter().skip(j).step_by(n));
+                let out: f64 = weighted.map(|(w, &v)| w * f64::from(v)).sum();
+                let eps = noise.get(i * n + j).map_or(0.0, |&v| f64::from(v));
+                let (next, clean) = step.advance(f64::from(x[j]), out, previous[j], eps);
+                (x[j], previous[j]) = (next as f32, clean);
+            }
+            states.push(x.clone());
+        }
+        Ok(states)
+    }
+
+    /// The noise the reference drew, one state after the other in `[h, w, c]`; nothing for deterministic samplers.
+    fn step_noise(&self, plan: &SamplingPlan, [_, h, w, c]: [usize; 4]) -> Result<Vec<f32>> {
+        if !plan.draws_noise() {
+            return Ok(Vec::new());
+        }
+        let noise = self.golden.input("traj.euler_a.noise")?.to_f32();
+        let draws = noise.len() / (h * w * c);
+        if draws < plan.steps.len() {
+            return Err(self.golden.bad("traj.euler_a.noise", format!("{draws} draws for {} steps", plan.steps.len())));
+        }
+        Ok(channels_last(&noise, [draws, c, h, w]))
+    }
+
+    fn denoiser(&mut self, guidance: &Guidance, [_, h, w, _]: [usize; 4]) -> Result<Denoiser> {
+        let mut text = Vec::new();
+        for half in guidance.halves {
+            text.extend(self.own_context(half)?);
+        }
+        let (ctx, rows) = (self.ctx, guidance.halves.len());
+        let unet = self.unet()?;
+        let width = unet.config().context_width();
+        let text = ctx.upload(&text, &[rows, text.len() / (rows * width), width], Elem::F32)?;
+        let sample = ctx.tensor(&[rows, h, w, unet.config().in_channels], Elem::F32)?;
+        let timesteps = ctx.tensor(&[rows], Elem::F32)?;
+        let mut rec = Recorder::new(ctx);
+        let context = unet.record_context(&mut rec, &text);
+        let inputs = UNetInputs {
+            sample: &sample,
+            timesteps: &timesteps,
+            context: &context,
+            added: None,
+            wrap: Wrap::default(),
+        };
+        let output = unet.record(&mut rec, &inputs);
+        let output = rec.keep(&output)?;
+        Ok(Denoiser { recording: rec.finish()?, sample, timesteps, output })
+    }
+}
+
+/// The model's batch: the state in every row and, where the model edits, the image's latents (or zeros) behind its
+/// channels.
+fn batch_rows(x: &[f32], image: Option<&[f32]>, guidance: &Guidance, channels: usize) -> Vec<f32> {
+    let mut batch = Vec::new();
+    for &sees in guidance.sees_image {
+        match image {
+            None => batch.extend_from_slice(x),
+            Some(image) => {
+                for (pixel, latent) in x.chunks(channels).zip(image.chunks(channels)) {
+                    batch.extend_from_slice(pixel);
+                    batch.extend(latent.iter().map(|v| if sees { *v } else { 0.0 }));
+                }
+            }
+        }
+    }
+    batch
+}
