@@ -89,8 +89,7 @@ impl ClipTextModel {
     /// Token ids `[B, L]` (integers) to hidden states. L is at most the number of positions, 77 in published models.
     pub fn record(&self, rec: &mut Recorder, ids: &Tensor) -> TextStates {
         rec.set_layer("text_model.embeddings");
-        let table: Vec<&Tensor> = self.token_embedding.iter().collect();
-        let mut x = embed_tokens::embed_tokens(rec, ids, &table, &self.position_embedding, self.elem);
+        let mut x = embed_tokens::embed_tokens(rec, ids, &self.token_embedding, &self.position_embedding, self.elem);
         let mut penultimate = x.clone();
         for layer in &self.layers {
             penultimate = x;
@@ -112,7 +111,7 @@ impl ClipTextModel {
         rec.set_layer("pooled");
         let (count, width) = (last_hidden_state.shape().rows(), last_hidden_state.shape().last());
         let states = last_hidden_state.reshape(&[count, width]);
-        let pooled = embed_tokens::embed_tokens(rec, rows, &[&states], &self.no_position, self.elem);
+        let pooled = embed_tokens::embed_tokens(rec, rows, &[states], &self.no_position, self.elem);
         pooled.reshape(&[rows.dims()[0], width])
     }
 

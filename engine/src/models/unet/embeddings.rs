@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::nn::{Epilogue, Linear, Source, TwoInputLinear, cast};
 
 /// Longest wavelength of the sinusoids over 2π.
-const MAX_PERIOD: f32 = 10_000.0;
+const MAX_PERIOD: f64 = 10_000.0;
 /// Numbers in SDXL's time ids: original height and width, crop top and left, target height and width.
 pub(super) const TIME_IDS: usize = 6;
 
@@ -25,7 +25,7 @@ pub(super) fn time_width(config: &UNet2DConditionConfig) -> usize {
 struct Sinusoids {
     dim: usize,
     flip_sin_to_cos: bool,
-    freq_shift: f32,
+    freq_shift: f64,
     elem: Elem,
 }
 
@@ -74,7 +74,7 @@ impl TimeEmbedding {
         let time_proj = Sinusoids {
             dim: first,
             flip_sin_to_cos: config.flip_sin_to_cos,
-            freq_shift: config.freq_shift as f32,
+            freq_shift: config.freq_shift,
             elem: model.elem(),
         };
         let sizes = config.addition_time_embed_dim.zip(config.projection_class_embeddings_input_dim);

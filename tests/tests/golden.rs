@@ -1,0 +1,63 @@
+//! Every committed golden directory of small models, in every storage variant.
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its data has failed")]
+
+use std::path::{Path, PathBuf};
+
+use syncline::verify::{Report, VerifyOptions, verify};
+use syncline_kernels::gpu::{Context, ContextOptions, Profile};
+use syncline_kernels::tensor::Elem;
+use syncline_loader::ModelSource;
+
+/// In a test binary of its own: it takes minutes.
+const FULL_SIZE: &str = "sd21-base-s0";
+/// Samplers of the golden directories that are still to be written.
+const NOT_YET: [&str; 2] = ["sched.pndm.", "sched.unipc."];
+
+fn directories() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
+    let mut found: Vec<PathBuf> = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.retain(|p| p.join("golden/expected.safetensors").exists() && !p.ends_with(FULL_SIZE));
+    found.sort();
+    assert!(found.len() >= 7, "golden directories are missing: {found:?}");
+    found
+}
+
+fn check(report: &Report) {
+    let name = Path::new(&report.dir).file_name().unwrap_or_default().to_string_lossy();
+    let worst = report.worst.as_ref().unwrap();
+    let psnr = report.tensors.iter().filter_map(|t| t.psnr_db).fold(f64::INFINITY, f64::min);
+    println!("{name:<16} {} worst {:.2e} {:<28} picture {psnr:.1} dB", report.precision, worst.rel_l2, worst.name);
+    for tensor in report.tensors.iter().filter(|t| !t.ok) {
+        println!("  FAILED {tensor:?}");
+    }
+    let unknown: Vec<&String> =
+        report.skipped.iter().filter(|name| !NOT_YET.iter().any(|prefix| name.starts_with(prefix))).collect();
+    assert!(unknown.is_empty(), "{name}: {unknown:?} were not compared");
+    assert!(report.ok, "{name} {}: worst {worst:?}", report.precision);
+}
+
+fn verify_all(profile: Profile, elem: Elem) {
+    let ctx = Context::new(&ContextOptions { profile, ..ContextOptions::strict() }).unwrap();
+    let options = VerifyOptions { elem, allow_skipped: true };
+    let reports: Vec<Report> = directories()
+        .iter()
+        .map(|directory| verify(&ctx, &ModelSource::open(directory).unwrap(), &options, |_| {}).unwrap())
+        .collect();
+    ctx.verify_guards().unwrap();
+    reports.iter().for_each(check);
+}
+
+#[test]
+fn f32() {
+    verify_all(Profile::default(), Elem::F32);
+}
+
+#[test]
+fn f16_packed_with_default_limits() {
+    verify_all(Profile { webgpu_limits: true, shader_f16: false, subgroups: false }, Elem::F16);
+}
+
+#[test]
+fn f16() {
+    verify_all(Profile::default(), Elem::F16);
+}
