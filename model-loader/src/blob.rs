@@ -41,6 +41,11 @@ impl Blob {
         }
     }
 
+    /// Whether both are the same memory.
+    pub(crate) fn is(&self, other: &Blob) -> bool {
+        std::ptr::eq(self.bytes(), other.bytes())
+    }
+
     /// The bytes of a range; empty if it is out of bounds, which validated headers exclude.
     pub fn slice(&self, range: &Range<usize>) -> &[u8] {
         self.bytes().get(range.clone()).unwrap_or(&[])

@@ -7,12 +7,7 @@ use crate::locate::file_names;
 
 /// The directory with `model_index.json`: `path` itself, or the only snapshot of a Hugging Face cache entry.
 pub fn model_root(path: &Path) -> Result<PathBuf> {
-    let meta = std::fs::metadata(path).map_err(|e| LoadError::io(path, e))?;
-    if !meta.is_dir() {
-        let detail = Detail::new(path.display().to_string(), "a model is a directory, this is a file");
-        let detail = detail.found("a single file").expected("a diffusers directory with model_index.json");
-        return Err(LoadError::BadLayout(Box::new(detail.next(format!("syncline inspect {}", path.display())))));
-    }
+    std::fs::metadata(path).map_err(|e| LoadError::io(path, e))?;
     if path.join("model_index.json").is_file() {
         return Ok(path.to_path_buf());
     }
@@ -38,7 +33,7 @@ pub fn no_index(root: &str) -> LoadError {
     let found = if has("config.json") {
         "a single component (config.json beside weights)".to_owned()
     } else if names.iter().any(|n| n.ends_with(".safetensors")) {
-        "single-file weights without a model_index.json".to_owned()
+        "single-file weights without a model_index.json; pass the file itself if it is a whole checkpoint".to_owned()
     } else if names.is_empty() {
         "an empty directory".to_owned()
     } else {

@@ -5,6 +5,7 @@
 //! and what to do next.
 
 mod blob;
+mod checkpoint;
 pub mod config;
 mod error;
 mod family;
@@ -21,6 +22,7 @@ mod shards;
 mod sniff;
 mod source;
 mod strict_json;
+mod table;
 mod tensor;
 mod tokenizer;
 mod weights;

@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Detail, LoadError, Result};
+use crate::table::Table;
 use crate::tensor::HostTensor;
-use crate::weights::{Source, Table, Weights};
+use crate::weights::{Source, Weights};
 use crate::{generate, names};
 
 /// How many names a message lists.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::error::{Detail, LoadError, Result};
 use crate::strict_json::{self, StrictMap};
-use crate::weights::Table;
+use crate::table::Table;
 
 /// Shards of one checkpoint; published ones have at most a few dozen.
 const MAX_SHARDS: usize = 1000;

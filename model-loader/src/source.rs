@@ -1,8 +1,10 @@
-//! A whole model: a diffusers directory or the model inside the program.
+//! A whole model: a diffusers directory, a single-file checkpoint, or the model inside the program.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::checkpoint::Checkpoint;
 use crate::config::{
     AutoencoderKlConfig, ClipTextConfig, ControlNetConfig, GoldenMeta, ModelIndex, SchedulerConfig,
     UNet2DConditionConfig,
@@ -14,6 +16,9 @@ use crate::{layout, locate, mini, strict_json};
 
 /// A model in diffusers layout: `model_index.json` and a directory for each component.
 ///
+/// A single-file checkpoint in the original layout (SD-1.x, SD-2.x, SDXL, instruct-pix2pix) is read as if it were one: its
+/// tensors get diffusers' names and its configurations are the published ones of its family.
+///
 /// A component that has a `config.json` but no weights, in a directory with `golden/meta.json`, gets generated weights with
 /// the seed and storage type that stand there.
 #[derive(Clone, Debug)]
@@ -22,18 +27,23 @@ pub struct ModelSource {
     index: ModelIndex,
     golden: Option<GoldenMeta>,
     variant: Option<String>,
+    prediction_type: Option<String>,
     allow_nonfinite: bool,
 }
 
 #[derive(Clone, Debug)]
 enum Root {
     Directory(PathBuf),
+    Checkpoint(Arc<Checkpoint>),
     Embedded { label: &'static str, files: &'static [(&'static str, &'static [u8])] },
 }
 
 impl ModelSource {
-    /// Opens a model directory.
+    /// Opens a model directory or a single-file checkpoint.
     pub fn open(path: &Path) -> Result<ModelSource> {
+        if path.is_file() {
+            return Self::at(Root::Checkpoint(Arc::new(Checkpoint::open(path)?)));
+        }
         let path = layout::model_root(path)?;
         Self::at(Root::Directory(path))
     }
@@ -52,12 +62,19 @@ impl ModelSource {
             Some(text) => Some(GoldenMeta::from_json(&root.name("golden/meta.json"), &text)?),
             None => None,
         };
-        Ok(ModelSource { root, index, golden, variant: None, allow_nonfinite: false })
+        Ok(ModelSource { root, index, golden, variant: None, prediction_type: None, allow_nonfinite: false })
     }
 
     /// Takes a variant of the weights, such as `fp16`, where a component has one.
     pub fn with_variant(mut self, variant: Option<&str>) -> Self {
         self.variant = variant.map(str::to_owned);
+        self
+    }
+
+    /// Says what the UNet predicts, `epsilon` or `v_prediction`, against the scheduler's configuration. Single files of the
+    /// SD-2.x family do not say it themselves.
+    pub fn with_prediction_type(mut self, prediction_type: Option<&str>) -> Self {
+        self.prediction_type = prediction_type.map(str::to_owned);
         self
     }
 
@@ -71,6 +88,7 @@ impl ModelSource {
     pub fn label(&self) -> String {
         match &self.root {
             Root::Directory(path) => path.display().to_string(),
+            Root::Checkpoint(checkpoint) => checkpoint.label.clone(),
             Root::Embedded { label, .. } => (*label).to_owned(),
         }
     }
@@ -117,7 +135,21 @@ impl ModelSource {
     /// `config.json` of the UNet.
     pub fn unet_config(&self) -> Result<UNet2DConditionConfig> {
         let (file, text) = self.config_text("unet", "config.json")?;
-        UNet2DConditionConfig::from_json(&file, &text)
+        let mut config = UNet2DConditionConfig::from_json(&file, &text)?;
+        if matches!(self.root, Root::Checkpoint(_)) && self.prediction().is_some_and(|p| p == "v_prediction") {
+            // The published v-prediction models ask for it; their scores overflow f16.
+            config.upcast_attention = Some(true);
+        }
+        Ok(config)
+    }
+
+    /// What the UNet predicts, where that was told apart from the scheduler's file.
+    fn prediction(&self) -> Option<&str> {
+        let told = match &self.root {
+            Root::Checkpoint(checkpoint) => checkpoint.prediction_type.as_deref(),
+            _ => None,
+        };
+        self.prediction_type.as_deref().or(told)
     }
 
     /// `config.json` of the VAE.
@@ -141,7 +173,11 @@ impl ModelSource {
     /// `scheduler_config.json`.
     pub fn scheduler_config(&self) -> Result<SchedulerConfig> {
         let (file, text) = self.config_text("scheduler", "scheduler_config.json")?;
-        SchedulerConfig::from_json(&file, &text)
+        match (self.prediction(), &self.root) {
+            (Some(prediction), _) => SchedulerConfig::with_prediction(&file, &text, prediction),
+            (None, Root::Checkpoint(checkpoint)) => Err(checkpoint.unknown_prediction()),
+            (None, _) => SchedulerConfig::from_json(&file, &text),
+        }
     }
 
     fn config_text(&self, component: &str, file: &str) -> Result<(String, String)> {
@@ -156,6 +192,10 @@ impl ModelSource {
     pub fn weights(&self, component: &str) -> Result<Weights> {
         let weights = match &self.root {
             Root::Directory(dir) => self.directory_weights(&dir.join(component), component)?,
+            Root::Checkpoint(checkpoint) => match checkpoint.parts.get(component) {
+                Some(table) => Weights::from_table(format!("{} ({component})", checkpoint.label), table.clone()),
+                None => return Err(layout::no_component(&checkpoint.label, component, &self.components())),
+            },
             Root::Embedded { label, files } => {
                 let prefix = format!("{component}/");
                 let weights = |(path, _): &&(&str, &[u8])| path.starts_with(&prefix) && path.ends_with(".safetensors");
@@ -211,6 +251,7 @@ impl Root {
         match self {
             Root::Directory(dir) if relative.is_empty() => dir.display().to_string(),
             Root::Directory(dir) => dir.join(relative).display().to_string(),
+            Root::Checkpoint(checkpoint) => format!("{} (as {relative})", checkpoint.label),
             Root::Embedded { label, .. } => format!("{label}/{relative}"),
         }
     }
@@ -218,6 +259,7 @@ impl Root {
     fn has(&self, relative: &str) -> bool {
         match self {
             Root::Directory(dir) => dir.join(relative).is_file(),
+            Root::Checkpoint(checkpoint) => checkpoint.files.contains_key(relative),
             Root::Embedded { files, .. } => files.iter().any(|(path, _)| *path == relative),
         }
     }
@@ -228,6 +270,7 @@ impl Root {
         }
         match self {
             Root::Directory(dir) => strict_json::read_text(&dir.join(relative)).map(Some),
+            Root::Checkpoint(checkpoint) => Ok(checkpoint.files.get(relative).cloned()),
             Root::Embedded { files, .. } => {
                 let bytes = files.iter().find(|(path, _)| *path == relative).map_or(&[][..], |(_, bytes)| bytes);
                 strict_json::text_of(&self.name(relative), bytes).map(Some)
@@ -236,8 +279,11 @@ impl Root {
     }
 }
 
-/// Opens a ControlNet on its own: a directory with `config.json` and weights.
+/// Opens a ControlNet on its own: a directory with `config.json` and weights, or a single file in the original layout.
 pub fn open_controlnet(path: &Path) -> Result<(ControlNetConfig, Weights)> {
+    if path.is_file() {
+        return crate::checkpoint::open_controlnet(path);
+    }
     let file = path.join("config.json");
     if !file.is_file() {
         return Err(layout::no_component(&path.display().to_string(), "config.json", &[]));

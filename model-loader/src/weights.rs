@@ -1,16 +1,14 @@
 //! A set of named tensors: one file, several shards, embedded bytes, or values computed from a seed.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::blob::Blob;
-use crate::error::{LoadError, Result};
-use crate::header::{Entry, Header};
+use crate::error::Result;
 use crate::locate::{self, Located};
-use crate::names;
 use crate::scope::{Book, Scope};
+use crate::table::Table;
 use crate::tensor::{Dtype, HostTensor};
 
 /// Name, shape and type of a tensor, without its data.
@@ -42,14 +40,6 @@ pub(crate) struct Inner {
 pub(crate) enum Source {
     Files(Table),
     Generated { seed: u64, component: String, store: Dtype },
-}
-
-/// Checked headers of one or more files and their bytes.
-#[derive(Debug, Default)]
-pub(crate) struct Table {
-    blobs: Vec<Blob>,
-    tensors: BTreeMap<String, (usize, Entry)>,
-    metadata: BTreeMap<String, String>,
 }
 
 impl Weights {
@@ -85,6 +75,10 @@ impl Weights {
         Self::new(label, Source::Generated { seed, component: component.to_owned(), store })
     }
 
+    pub(crate) fn from_table(label: String, table: Table) -> Weights {
+        Self::new(label, Source::Files(table))
+    }
+
     fn new(label: String, source: Source) -> Self {
         let inner = Inner { label, source, allow_nonfinite: AtomicBool::new(false), book: Book::default() };
         Weights { inner: Arc::new(inner) }
@@ -108,14 +102,15 @@ impl Weights {
 
     /// All tensors in the order of their names; nothing for generated weights.
     pub fn infos(&self) -> impl Iterator<Item = TensorInfo<'_>> + Clone {
-        self.inner.table().into_iter().flat_map(|table| {
-            table.tensors.iter().map(|(name, (_, e))| TensorInfo { name, shape: &e.shape, dtype: e.dtype })
-        })
+        self.inner
+            .table()
+            .into_iter()
+            .flat_map(|table| table.entries().map(|(name, e)| TensorInfo { name, shape: &e.shape, dtype: e.dtype }))
     }
 
     /// Number of tensors.
     pub fn len(&self) -> usize {
-        self.inner.table().map_or(0, |table| table.tensors.len())
+        self.inner.table().map_or(0, Table::len)
     }
 
     /// Whether there are no tensors, as with generated weights before any is asked for.
@@ -125,7 +120,7 @@ impl Weights {
 
     /// Free-form pairs of the header's `__metadata__`.
     pub fn metadata(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.inner.table().into_iter().flat_map(|t| t.metadata.iter().map(|(k, v)| (k.as_str(), v.as_str())))
+        self.inner.table().into_iter().flat_map(|t| t.metadata())
     }
 
     /// A tensor of any type by its exact name, without accounting and without a look at its values: for data files such as
@@ -149,67 +144,5 @@ impl Inner {
             Source::Files(table) => Some(table),
             Source::Generated { .. } => None,
         }
-    }
-}
-
-impl Table {
-    pub(crate) fn open(path: &Path) -> Result<Table> {
-        let mut table = Table::default();
-        let label = path.display().to_string();
-        let length = std::fs::metadata(path).map_err(|e| LoadError::io(path, e))?.len();
-        // An empty file cannot be mapped on every system.
-        let blob = if length == 0 { Blob::Static(&[]) } else { Blob::map(path)? };
-        table.add(&label, blob).map_err(|e| locate::mention_unfinished(e, path))?;
-        Ok(table)
-    }
-
-    /// Adds the tensors of one more file. The caller excludes repeated names.
-    pub(crate) fn add(&mut self, label: &str, blob: Blob) -> Result<()> {
-        let header = Header::parse(label, blob.bytes())?;
-        let index = self.blobs.len();
-        self.tensors.extend(header.tensors.into_iter().map(|(name, entry)| (name, (index, entry))));
-        self.metadata.extend(header.metadata);
-        self.blobs.push(blob);
-        Ok(())
-    }
-
-    /// Moves another file's tensors in.
-    pub(crate) fn absorb(&mut self, other: Table) {
-        let shift = self.blobs.len();
-        self.blobs.extend(other.blobs);
-        self.tensors.extend(other.tensors.into_iter().map(|(name, (index, entry))| (name, (index + shift, entry))));
-        self.metadata.extend(other.metadata);
-    }
-
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.tensors.keys().map(String::as_str)
-    }
-
-    pub(crate) fn entry(&self, name: &str) -> Option<&Entry> {
-        self.tensors.get(name).map(|(_, entry)| entry)
-    }
-
-    /// The file's spelling of `name`.
-    pub(crate) fn resolve(&self, name: &str) -> Option<&str> {
-        let exact = self.tensors.get_key_value(name);
-        let found = exact.or_else(|| names::aliases(name).iter().find_map(|alias| self.tensors.get_key_value(alias)));
-        found.map(|(key, _)| key.as_str())
-    }
-
-    /// Names that begin with `prefix`, in order.
-    pub(crate) fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
-        let range = self.tensors.range::<str, _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded));
-        range.map(|(name, _)| name.as_str()).take_while(move |name| name.starts_with(prefix))
-    }
-
-    pub(crate) fn get(&self, name: &str) -> Result<Option<HostTensor>> {
-        let Some((index, entry)) = self.tensors.get(name) else {
-            return Ok(None);
-        };
-        let Some(blob) = self.blobs.get(*index) else {
-            return Ok(None);
-        };
-        blob.check_length()?;
-        Ok(Some(HostTensor::view(entry.dtype, entry.shape.clone(), blob.clone(), entry.range.clone())))
     }
 }

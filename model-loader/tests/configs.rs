@@ -10,12 +10,12 @@ use syncline_loader::config::{
 };
 use syncline_loader::{ErrorCode, LoadError, Result};
 
-const SD21_BASE: &str = include_str!("data/configs/stable-diffusion-2-1-base.json");
-const SD21: &str = include_str!("data/configs/stable-diffusion-2-1.json");
-const SDXL: &str = include_str!("data/configs/stable-diffusion-xl-base-1.0.json");
-const IP2P: &str = include_str!("data/configs/instruct-pix2pix.json");
-const CONTROLNET_SD21: &str = include_str!("data/configs/controlnet-sd21-depth-diffusers.json");
-const CONTROLNET_SDXL: &str = include_str!("data/configs/controlnet-depth-sdxl-1.0.json");
+const SD21_BASE: &str = include_str!("../data/configs/stable-diffusion-2-1-base.json");
+const SD21: &str = include_str!("../data/configs/stable-diffusion-2-1.json");
+const SDXL: &str = include_str!("../data/configs/stable-diffusion-xl-base-1.0.json");
+const IP2P: &str = include_str!("../data/configs/instruct-pix2pix.json");
+const CONTROLNET_SD21: &str = include_str!("../data/configs/controlnet-sd21-depth-diffusers.json");
+const CONTROLNET_SDXL: &str = include_str!("../data/configs/controlnet-depth-sdxl-1.0.json");
 
 fn file(all: &str, name: &str) -> Value {
     let mut files: BTreeMap<String, Value> = serde_json::from_str(all).unwrap();

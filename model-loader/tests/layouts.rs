@@ -165,7 +165,10 @@ fn what_is_no_model_is_described() {
     message(&ModelSource::open(&dir).unwrap_err(), &["an empty directory", "model_index.json"]);
     write(dir.join("v2-1_512.safetensors"), scalar("w", 1.0));
     message(&ModelSource::open(&dir).unwrap_err(), &["single-file weights"]);
-    message(&ModelSource::open(&dir.join("v2-1_512.safetensors")).unwrap_err(), &["a single file", "syncline inspect"]);
+    message(
+        &ModelSource::open(&dir.join("v2-1_512.safetensors")).unwrap_err(),
+        &["not a whole Stable Diffusion checkpoint", "syncline inspect"],
+    );
     fs::remove_file(dir.join("v2-1_512.safetensors")).unwrap();
     reference(&dir);
     message(&ModelSource::open(&dir.join("unet")).unwrap_err(), &["a single component", "pass the directory above"]);

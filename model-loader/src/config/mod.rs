@@ -69,7 +69,7 @@ pub(crate) trait Config: DeserializeOwned {
         // First as a plain object: serde's structs would let a repeated unknown key pass.
         let pairs = strict_json::parse::<StrictMap<serde_json::Value>>(file, text)?.0;
         let config: Self = strict_json::parse(file, text).map_err(|e| blame::<Self>(file, &pairs).unwrap_or(e))?;
-        config.check(&Checker { file })?;
+        config.check(&Checker::new(file))?;
         Ok(config)
     }
 }
@@ -81,7 +81,7 @@ fn blame<T: DeserializeOwned>(file: &str, pairs: &BTreeMap<String, serde_json::V
     let (key, value) = culprit?;
     let only = serde_json::Value::Object([(key.clone(), value.clone())].into_iter().collect());
     let expected = T::deserialize(only).err().map_or("another type".to_owned(), |e| e.to_string());
-    Some(Checker { file }.error(key, value.to_string(), expected))
+    Some(Checker::new(file).error(key, value.to_string(), expected))
 }
 
 /// Builds the errors of one file.
@@ -89,7 +89,11 @@ pub(crate) struct Checker<'a> {
     file: &'a str,
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
+    pub fn new(file: &'a str) -> Self {
+        Checker { file }
+    }
+
     /// The error for one key.
     pub fn error(&self, key: &str, found: impl Into<String>, expected: impl Into<String>) -> LoadError {
         let detail = Detail::new(self.file, "the configuration asks for something that is not supported");

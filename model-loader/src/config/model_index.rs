@@ -42,7 +42,7 @@ impl ModelIndex {
     /// Reads and checks the text of a `model_index.json`; `file` names it in messages.
     pub fn from_json(file: &str, text: &str) -> Result<Self> {
         let pairs = strict_json::parse::<StrictMap<Value>>(file, text)?.0;
-        let checker = Checker { file };
+        let checker = Checker::new(file);
         let mut index = ModelIndex::default();
         for (key, value) in pairs {
             match (key.as_str(), &value) {

@@ -62,6 +62,14 @@ impl SchedulerConfig {
     pub fn from_json(file: &str, text: &str) -> Result<Self> {
         Self::parse_checked(file, text)
     }
+
+    /// Like [`SchedulerConfig::from_json`], with another `prediction_type` than the file says.
+    pub fn with_prediction(file: &str, text: &str, prediction_type: &str) -> Result<Self> {
+        let mut config = Self::parse_checked(file, text)?;
+        config.prediction_type = prediction_type.to_owned();
+        config.check(&Checker::new(file))?;
+        Ok(config)
+    }
 }
 
 /// Classes whose noise schedule is the one described by the betas.

@@ -1,0 +1,50 @@
+//! Published configurations of the families that exist as single files.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::Family;
+
+const SD1: &str = include_str!("../../data/configs/instruct-pix2pix.json");
+const SD2: &str = include_str!("../../data/configs/stable-diffusion-2-1-base.json");
+const SDXL: &str = include_str!("../../data/configs/stable-diffusion-xl-base-1.0.json");
+const CONTROLNET_SD2: &str = include_str!("../../data/configs/controlnet-sd21-depth-diffusers.json");
+
+/// Configuration files as a diffusers directory of this family would have them. `inputs` is the number of channels that the
+/// UNet takes: 4, with the masked image 9, with the image to edit 8.
+pub fn files(family: Family, inputs: usize) -> BTreeMap<String, String> {
+    let text = match family {
+        Family::Sd1 => SD1,
+        Family::Sd2 => SD2,
+        Family::Sdxl => SDXL,
+    };
+    let mut files: BTreeMap<String, Value> = serde_json::from_str(text).unwrap_or_default();
+    // The vocabulary is the built-in one, whose padding token depends on the encoder.
+    files.retain(|name, _| !name.starts_with("tokenizer"));
+    if let Some(unet) = files.get_mut("unet/config.json") {
+        unet["in_channels"] = json!(inputs);
+    }
+    if let Some(index) = files.get_mut("model_index.json") {
+        let kind = match inputs {
+            8 => "InstructPix2PixPipeline",
+            9 => "InpaintPipeline",
+            _ => "Pipeline",
+        };
+        let base = if family == Family::Sdxl { "StableDiffusionXL" } else { "StableDiffusion" };
+        index["_class_name"] = json!(format!("{base}{kind}"));
+    }
+    files.into_iter().map(|(name, value)| (name, value.to_string())).collect()
+}
+
+/// Configuration of a ControlNet whose text context is `width` wide.
+pub fn controlnet(width: usize) -> String {
+    let mut files: BTreeMap<String, Value> = serde_json::from_str(CONTROLNET_SD2).unwrap_or_default();
+    let mut config = files.remove("config.json").unwrap_or_default();
+    if width == 768 {
+        config["cross_attention_dim"] = json!(768);
+        config["attention_head_dim"] = json!(8);
+        config["use_linear_projection"] = json!(false);
+    }
+    config.to_string()
+}

@@ -1,0 +1,191 @@
+//! Single-file checkpoints in their original layout, read as if they were diffusers directories.
+
+mod configs;
+mod place;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::config::ControlNetConfig;
+use crate::error::{Detail, LoadError, Result};
+use crate::header::Entry;
+use crate::table::Table;
+use crate::weights::{TensorInfo, Weights};
+use place::{Place, Shape};
+
+/// Families that are published as single files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    Sd1,
+    Sd2,
+    Sdxl,
+}
+
+/// A checkpoint taken apart.
+#[derive(Debug)]
+pub(crate) struct Checkpoint {
+    /// The file.
+    pub label: String,
+    /// Configuration files by their path in a model directory.
+    pub files: BTreeMap<String, String>,
+    /// Tensors of each component under diffusers' names.
+    pub parts: BTreeMap<&'static str, Table>,
+    /// What the UNet predicts, if that can be known.
+    pub prediction_type: Option<String>,
+}
+
+impl Checkpoint {
+    /// Opens a `.safetensors` file.
+    pub fn open(path: &Path) -> Result<Checkpoint> {
+        let label = path.display().to_string();
+        let table = Table::open(path)?;
+        let Some(family) = family(&table) else { return Err(no_checkpoint(&label, &table)) };
+        let parts = take_apart(&label, &table)?;
+        let inputs = table.entry("model.diffusion_model.input_blocks.0.0.weight").and_then(|e| e.shape.get(1));
+        let mut files = configs::files(family, inputs.copied().unwrap_or(4));
+        files.retain(|name, _| {
+            let component = name.split('/').next().unwrap_or("");
+            component == name || component == "scheduler" || parts.contains_key(component)
+        });
+        let prediction_type = prediction_type(family, path, &table).map(str::to_owned);
+        Ok(Checkpoint { label, files, parts, prediction_type })
+    }
+
+    /// The error when nobody said what the UNet predicts.
+    pub fn unknown_prediction(&self) -> LoadError {
+        let detail =
+            Detail::new(&self.label, "an SD-2.x file does not say what its UNet predicts").item("prediction_type");
+        let detail = detail.found("neither 512, base, 768 nor v-pred in the file's name");
+        let detail = detail.expected("epsilon (512 base models) or v_prediction (768 models)");
+        LoadError::UnsupportedConfig(Box::new(detail.next("say --prediction epsilon or --prediction v_prediction")))
+    }
+}
+
+fn family(table: &Table) -> Option<Family> {
+    let has = |prefix: &str| table.below(prefix).next().is_some();
+    if !has("model.diffusion_model.input_blocks.") || has("conditioner.embedders.0.model.") {
+        return None;
+    }
+    let to_k = "model.diffusion_model.input_blocks.2.1.transformer_blocks.0.attn2.to_k.weight";
+    let width = table.entry(to_k).and_then(|entry| entry.shape.last());
+    if has("conditioner.embedders.1.model.") || has("model.diffusion_model.label_emb.") {
+        Some(Family::Sdxl)
+    } else if has("cond_stage_model.model.") || width == Some(&1024) {
+        Some(Family::Sd2)
+    } else if has("cond_stage_model.transformer.") || width == Some(&768) {
+        Some(Family::Sd1)
+    } else {
+        None
+    }
+}
+
+fn no_checkpoint(label: &str, table: &Table) -> LoadError {
+    let infos = table.entries().map(|(name, e)| TensorInfo { name, shape: &e.shape, dtype: e.dtype });
+    let detail = Detail::new(label, "the file is not a whole Stable Diffusion checkpoint");
+    let detail = detail.found(format!("{} tensors; it looks like {}", table.len(), crate::family::guess(infos)));
+    let detail = detail.expected("an SD-1.x, SD-2.x or SDXL checkpoint, or a diffusers directory");
+    LoadError::Unaccounted(Box::new(detail.next(format!("syncline inspect {label}"))))
+}
+
+/// Only SD-2.x exists in both kinds; newer SDXL files mark v-prediction with a tensor of that name.
+fn prediction_type(family: Family, path: &Path, table: &Table) -> Option<&'static str> {
+    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("").to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    if table.entry("v_pred").is_some() {
+        return Some("v_prediction");
+    }
+    match family {
+        Family::Sd1 | Family::Sdxl => Some("epsilon"),
+        Family::Sd2 if says(&["768", "v-pred", "vpred", "v_pred"]) => Some("v_prediction"),
+        Family::Sd2 if says(&["512", "base"]) => Some("epsilon"),
+        Family::Sd2 => None,
+    }
+}
+
+/// Gives every tensor its place; a tensor without one is an error.
+fn take_apart(label: &str, table: &Table) -> Result<BTreeMap<&'static str, Table>> {
+    let shape = Shape::of(table.names());
+    let mut parts: BTreeMap<&'static str, Table> = BTreeMap::new();
+    let mut strangers = Vec::new();
+    for (name, entry) in table.entries() {
+        let fits = match shape.place(name) {
+            Place::To(part, to) => parts.entry(part).or_default().add_view(table, name, to, entry.clone()),
+            Place::Thirds(part, to) => add_thirds(parts.entry(part).or_default(), table, (name, entry), to),
+            Place::Transposed(part, to) => add_transposed(parts.entry(part).or_default(), table, (name, entry), to)?,
+            Place::Unused => true,
+            Place::Unknown => false,
+        };
+        if !fits {
+            strangers.push(name);
+        }
+    }
+    if strangers.is_empty() {
+        return Ok(parts);
+    }
+    let listed = strangers.iter().take(10).copied().collect::<Vec<_>>().join(", ");
+    let more = strangers.len().saturating_sub(10);
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    let detail = Detail::new(label, "the checkpoint holds tensors that have no place in its model");
+    let detail = detail.found(format!("{}: {listed}{more}", strangers.len())).expected("each tensor once");
+    Err(LoadError::Unaccounted(Box::new(detail.next(format!("syncline inspect {label}")))))
+}
+
+/// Rows of query, key and value lie one after the other, so each part is a range of the bytes.
+fn add_thirds(part: &mut Table, from: &Table, (name, entry): (&str, &Entry), to: [String; 3]) -> bool {
+    let Some((rows, rest)) = entry.shape.split_first().filter(|(rows, _)| rows.is_multiple_of(3)) else {
+        return false;
+    };
+    let bytes = entry.range.len() / 3;
+    let shape: Vec<usize> = [rows / 3].iter().chain(rest).copied().collect();
+    let mut fits = true;
+    for (i, to) in to.into_iter().enumerate() {
+        let start = entry.range.start + i * bytes;
+        let third = Entry { dtype: entry.dtype, shape: shape.clone(), range: start..start + bytes };
+        fits &= part.add_view(from, name, to, third);
+    }
+    fits
+}
+
+/// OpenCLIP multiplies with its projection from the other side.
+fn add_transposed(part: &mut Table, from: &Table, (name, entry): (&str, &Entry), to: String) -> Result<bool> {
+    let (Some(tensor), [rows, columns]) = (from.get(name)?, entry.shape.as_slice()) else { return Ok(false) };
+    let (size, bytes) = (entry.dtype.size(), tensor.bytes());
+    let mut turned = Vec::with_capacity(bytes.len());
+    for column in 0..*columns {
+        for row in 0..*rows {
+            let at = (row * columns + column) * size;
+            turned.extend_from_slice(bytes.get(at..at + size).unwrap_or(&[]));
+        }
+    }
+    let entry = Entry { dtype: entry.dtype, shape: vec![*columns, *rows], range: 0..turned.len() };
+    Ok(part.add_owned(turned.into(), to, entry))
+}
+
+/// Opens a ControlNet's single file, with or without the prefix of a whole checkpoint.
+pub(crate) fn open_controlnet(path: &Path) -> Result<(ControlNetConfig, Weights)> {
+    let label = path.display().to_string();
+    let table = Table::open(path)?;
+    let prefix = if table.below("control_model.").next().is_some() { "" } else { "control_model." };
+    let shape = Shape { vae_levels: 0, text_layers: 0 };
+    let mut part = Table::default();
+    for (name, entry) in table.entries() {
+        let Place::To("controlnet", to) = shape.place(&format!("{prefix}{name}")) else {
+            return Err(no_controlnet(&label, &table, name));
+        };
+        part.add_view(&table, name, to, entry.clone());
+    }
+    let to_k = "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight";
+    let width = part.entry(to_k).and_then(|e| e.shape.last()).copied().unwrap_or(0);
+    let config = ControlNetConfig::from_json(&label, &configs::controlnet(width))?;
+    Ok((config, Weights::from_table(label, part)))
+}
+
+fn no_controlnet(label: &str, table: &Table, name: &str) -> LoadError {
+    let infos = table.entries().map(|(name, e)| TensorInfo { name, shape: &e.shape, dtype: e.dtype });
+    let detail = Detail::new(label, "the file is not a ControlNet in its original layout").item(name);
+    let detail = detail.found(format!("it looks like {}", crate::family::guess(infos)));
+    let detail = detail.expected("control_model.* tensors, or a directory with config.json and weights");
+    LoadError::Unaccounted(Box::new(detail.next(format!("syncline inspect {label}"))))
+}
