@@ -41,6 +41,11 @@ def make(method, prediction, spacing, shape, zero_snr=False):
         return diffusers.EulerDiscreteScheduler(**options, **SHAPES[shape])
     if method == "euler_a":
         return diffusers.EulerAncestralDiscreteScheduler(**options)
+    if method == "unipc":
+        return diffusers.UniPCMultistepScheduler(**options, **SHAPES[shape])
+    if method == "pndm":
+        options.pop("rescale_betas_zero_snr")
+        return diffusers.PNDMScheduler(**options, skip_prk_steps=True, set_alpha_to_one=False)
     return diffusers.DPMSolverMultistepScheduler(**options, **SHAPES[shape], algorithm_type="dpmsolver++", solver_order=2)
 
 
@@ -94,6 +99,16 @@ def all_cases():
             cases.append(run(method, "sample", spacing, "discrete", 4))
         for method in ("ddim", "euler", "dpm++2m"):
             cases.append(run(method, "v_prediction", spacing, "discrete", 5, zero_snr=True))
+    for spacing in SPACINGS:
+        for method in ("unipc", "pndm"):
+            for prediction in ("epsilon", "v_prediction"):
+                cases.append(run(method, prediction, spacing, "discrete", 9))
+            cases.append(run(method, "epsilon", spacing, "discrete", 12, strength=0.6))
+    for shape in ("karras", "exponential"):
+        cases.append(run("unipc", "v_prediction", "linspace", shape, 8))
+    for method in ("unipc", "pndm"):
+        for steps in (1, 2, 3):
+            cases.append(run(method, "epsilon", "leading", "discrete", steps))
     for method in METHODS:
         for spacing in ("trailing", "leading"):
             cases.append(run(method, "epsilon", spacing, "discrete", 1))

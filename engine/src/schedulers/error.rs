@@ -1,6 +1,6 @@
 //! Everything that can be wrong with a request for a sampler.
 
-use super::names::{SamplingMethod, SigmaSchedule, TimestepSpacing};
+use super::names::{SigmaSchedule, TimestepSpacing};
 
 /// Why a sampling plan or a noise schedule could not be made.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -67,7 +67,7 @@ pub enum SchedulerError {
     #[error("{method} with the {schedule} sigma schedule: expected {expected}")]
     SigmaSchedule {
         /// The method.
-        method: SamplingMethod,
+        method: &'static str,
         /// The sigma schedule asked for.
         schedule: SigmaSchedule,
         /// What it can be combined with.

@@ -13,6 +13,8 @@
 //! | `dpm++2m` | variance preserving | Lu et al. 2022 (DPM-Solver++), alg. 2 | `DPMSolverMultistepScheduler` |
 //! | `ddpm` | variance preserving | Ho et al. 2020, eq. 7 | `DDPMScheduler`, `clip_sample=False` |
 //!
+//! UniPC and PNDM read further back than the previous step; they are data as well, of another type ([`history_plan`]).
+//!
 //! Deviations from diffusers, all where it would fail or read past its table: step counts beyond the training timesteps
 //! and timesteps beyond the last are errors; trailing spacing never visits timestep -1; the noise of DDPM's last step
 //! (1e-10 there) is zero. Thresholding and clipping are not linear and not offered.
@@ -22,17 +24,21 @@ mod ddpm;
 mod dpmpp_2m;
 mod error;
 mod euler;
+mod history;
 mod names;
 mod noise_schedule;
 mod plan;
+mod pndm;
 mod sigmas;
 #[cfg(test)]
 mod tests;
 mod timesteps;
+mod unipc;
 
 pub use ddim::{GridEnd, ddim_nodes};
 pub use dpmpp_2m::dpmpp_2m_nodes;
 pub use error::SchedulerError;
+pub use history::{HistoryMethod, HistoryPlan, HistoryStep, PAST_OUTPUTS, history_plan};
 pub use names::{PredictionType, SamplerChoice, SamplingMethod, ScheduleChoice, SigmaSchedule, TimestepSpacing};
 pub use noise_schedule::{BetaSchedule, NoiseSchedule, NoiseScheduleConfig};
 pub use plan::{Level, PlanOptions, SamplingPlan, Start, StepCoefficients};
@@ -53,7 +59,11 @@ pub fn plan(
     let shapes_sigmas = !matches!(method, SamplingMethod::Ddim | SamplingMethod::Ddpm);
     if !shapes_sigmas && options.sigma_schedule != SigmaSchedule::Discrete {
         let expected = "discrete (this method steps between training timesteps)";
-        return Err(SchedulerError::SigmaSchedule { method, schedule: options.sigma_schedule, expected });
+        return Err(SchedulerError::SigmaSchedule {
+            method: method.name(),
+            schedule: options.sigma_schedule,
+            expected,
+        });
     }
     let spacing = options.spacing.unwrap_or(method.default_spacing());
     let first = first_step(options)?;

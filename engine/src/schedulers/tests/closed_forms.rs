@@ -150,3 +150,58 @@ fn a_later_start_runs_the_end_of_the_plan() {
         assert_eq!(late.draws_noise(), matches!(method, SamplingMethod::EulerA | SamplingMethod::Ddpm));
     }
 }
+
+/// The same for the samplers with a longer memory. PNDM extrapolates the output itself, which for v is no constant.
+#[test]
+fn samplers_with_history_follow_a_perfect_model() {
+    let (clean, eps) = (0.7, -1.3);
+    let methods = [(HistoryMethod::UniPc, &PREDICTIONS[..]), (HistoryMethod::Pndm, &PREDICTIONS[..1])];
+    for (method, prediction) in methods.into_iter().flat_map(|(m, p)| p.iter().map(move |p| (m, *p))) {
+        let schedule = NoiseSchedule::stable_diffusion(prediction);
+        let spacing = Some(TimestepSpacing::Leading);
+        let options = PlanOptions { steps: 20, spacing, ..PlanOptions::default() };
+        let plan = history_plan(method, &schedule, &options).unwrap();
+        let repeated = usize::from(method == HistoryMethod::Pndm);
+        assert_eq!(plan.steps.len(), 20 + repeated);
+        for (i, entry) in plan.steps.iter().enumerate() {
+            let step = entry.step;
+            let x = step.level.signal * clean + step.level.noise * eps;
+            let out = perfect_output(&step, prediction, clean, eps);
+            let (next, _) = step.advance(x, out, clean, 0.0);
+            let past: f64 = entry.past_outs.iter().sum::<f64>() * eps;
+            let next = next + entry.older_clean * clean + past;
+            // The repeated step arrives where it started.
+            let end = if repeated == 1 && i == 1 { step.level } else { step.next_level };
+            let expected = end.signal * clean + end.noise * eps;
+            assert!((next - expected).abs() < 1e-9, "{method:?} {prediction} step {i}: {next} {expected}");
+        }
+    }
+}
+
+/// All methods, spacings and shapes for many step counts: as many steps as asked, falling, and made of numbers.
+#[test]
+fn every_combination_makes_a_falling_plan() {
+    let schedule = NoiseSchedule::stable_diffusion(PredictionType::VPrediction);
+    let shapes = [SigmaSchedule::Discrete, SigmaSchedule::Karras, SigmaSchedule::Exponential];
+    let spacings = [TimestepSpacing::Leading, TimestepSpacing::Trailing, TimestepSpacing::Linspace];
+    let mut plans = 0;
+    for steps in (1..130).chain([200, 244, 333, 500, 997]) {
+        for (shape, spacing) in shapes.into_iter().flat_map(|s| spacings.map(|p| (s, p))) {
+            let spacing = Some(spacing);
+            let options = PlanOptions { steps, sigma_schedule: shape, spacing, ..PlanOptions::default() };
+            for method in SamplingMethod::ALL {
+                let stepping = matches!(method, SamplingMethod::Ddim | SamplingMethod::Ddpm);
+                if stepping && shape != SigmaSchedule::Discrete {
+                    continue;
+                }
+                let plan = plan(method, &schedule, &options).unwrap();
+                assert_eq!(plan.steps.len(), steps, "{method} {options:?}");
+                let falls = |pair: &[StepCoefficients]| pair[0].level.sigma() > pair[1].level.sigma();
+                assert!(plan.steps.windows(2).all(falls), "{method} {options:?}");
+                assert!(plan.steps.iter().all(|s| (0.0..=999.0).contains(&s.timestep)));
+                plans += 1;
+            }
+        }
+    }
+    println!("{plans} plans");
+}

@@ -41,6 +41,22 @@ fn bad_options_say_what_was_found_and_expected() {
 }
 
 #[test]
+fn samplers_with_history_refuse_what_they_cannot_do() {
+    let schedule = NoiseSchedule::stable_diffusion(PredictionType::Sample);
+    let text = history_plan(HistoryMethod::Pndm, &schedule, &BASE).unwrap_err().to_string();
+    let expected = "expected epsilon or v_prediction for PNDM";
+    assert_eq!(text, format!("scheduler config, key \"prediction_type\": found sample, {expected}"));
+    let karras = PlanOptions { sigma_schedule: SigmaSchedule::Karras, ..BASE };
+    assert!(history_plan(HistoryMethod::Pndm, &schedule, &karras).is_err());
+    assert!(history_plan(HistoryMethod::UniPc, &schedule, &karras).is_ok());
+    let none = PlanOptions { steps: 0, ..BASE };
+    assert!(matches!(
+        history_plan(HistoryMethod::UniPc, &schedule, &none),
+        Err(SchedulerError::Steps { found: 0, min: 1, max: 1000 })
+    ));
+}
+
+#[test]
 fn bad_node_lists_are_refused() {
     let schedule = NoiseSchedule::stable_diffusion(PredictionType::Epsilon);
     for nodes in [&[][..], &[5, 5], &[3, 9], &[1000, 2]] {
