@@ -55,6 +55,9 @@ impl Header {
             return Err(bad_header(file, "it does not begin with {".into()));
         }
         let raw = parse_json(text).map_err(|e| bad_header(file, e.to_string()))?;
+        if let Some(field) = raw.tensors.values().find_map(|entry| entry.unknown.as_deref()) {
+            tracing::warn!("{file}: unknown field \"{field}\" in the header");
+        }
         let data_start = 8 + length;
         let tensors = check_entries(file, raw.tensors, data_start, bytes.len())?;
         Ok(Header { tensors, metadata: raw.metadata })
@@ -87,6 +90,8 @@ struct RawEntry {
     dtype: String,
     shape: Vec<u64>,
     data_offsets: (u64, u64),
+    /// A field that the format does not have.
+    unknown: Option<String>,
 }
 
 fn parse_json(text: &str) -> serde_json::Result<Raw> {
@@ -147,7 +152,7 @@ impl<'de> Visitor<'de> for EntrySeed {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<RawEntry, M::Error> {
-        let (mut dtype, mut shape, mut data_offsets) = (None, None, None);
+        let (mut dtype, mut shape, mut data_offsets, mut unknown) = (None, None, None, None);
         while let Some(key) = map.next_key::<String>()? {
             let repeated = match key.as_str() {
                 "dtype" => dtype.replace(map.next_value()?).is_some(),
@@ -155,7 +160,7 @@ impl<'de> Visitor<'de> for EntrySeed {
                 "data_offsets" => data_offsets.replace(map.next_value()?).is_some(),
                 _ => {
                     map.next_value::<IgnoredAny>()?;
-                    tracing::warn!("unknown field \"{}\" in a safetensors header", escaped(&key, 60));
+                    unknown = Some(escaped(&key, 60));
                     false
                 }
             };
@@ -167,6 +172,7 @@ impl<'de> Visitor<'de> for EntrySeed {
             dtype: dtype.ok_or_else(|| de::Error::missing_field("dtype"))?,
             shape: shape.ok_or_else(|| de::Error::missing_field("shape"))?,
             data_offsets: data_offsets.ok_or_else(|| de::Error::missing_field("data_offsets"))?,
+            unknown,
         })
     }
 }

@@ -4,6 +4,8 @@
 //! tensor is asked for by name and shape, and every tensor must be asked for. Errors say what was found, what was expected
 //! and what to do next.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::string_slice, clippy::panic))]
+
 mod blob;
 mod checkpoint;
 pub mod config;

@@ -56,11 +56,8 @@ pub fn shape_fits(name: &str, found: &[usize], wanted: &[usize]) -> bool {
     if found == wanted {
         return true;
     }
-    vae_attention(name).is_some()
-        && wanted.len() == 2
-        && found.len() == 4
-        && found[..2] == *wanted
-        && found[2..] == [1, 1]
+    let squeezed = found.strip_suffix(&[1, 1]).filter(|squeezed| squeezed.len() == 2);
+    vae_attention(name).is_some() && squeezed == Some(wanted)
 }
 
 /// Buffers that published files carry and no model reads.

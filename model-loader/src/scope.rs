@@ -148,7 +148,7 @@ impl Scope {
     }
 
     fn missing(&self, table: &Table, path: &str, shape: &[usize]) -> LoadError {
-        let parent = path.rfind('.').map_or("", |dot| &path[..=dot]);
+        let parent = path.rfind('.').and_then(|dot| path.get(..=dot)).unwrap_or("");
         let near: Vec<&str> = table.below(parent).take(4).collect();
         let around = match near.as_slice() {
             [] => format!("nothing under \"{parent}\""),

@@ -103,7 +103,7 @@ fn text_kind(head: &[u8]) -> Option<FileKind> {
     // A multi-byte character may be cut at the end of the window.
     let text = match std::str::from_utf8(head) {
         Ok(text) => text,
-        Err(e) if e.valid_up_to() + 4 > head.len() => std::str::from_utf8(&head[..e.valid_up_to()]).ok()?,
+        Err(e) if e.valid_up_to() + 4 > head.len() => std::str::from_utf8(head.get(..e.valid_up_to())?).ok()?,
         Err(_) => return None,
     };
     let trimmed = text.trim_start_matches('\u{feff}').trim_start();

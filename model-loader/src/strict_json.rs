@@ -9,8 +9,10 @@ use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, MapAccess, Vi
 
 use crate::error::{Detail, LoadError, Result, escaped};
 
-/// Configuration and index files are at most this long; vocabularies of real tokenizers have about 1 MB.
-const MAX_JSON: u64 = 64 << 20;
+/// Configuration and index files are at most this long; a `tokenizer.json` of CLIP has 2 MB.
+const MAX_JSON: u64 = 8 << 20;
+/// Keys of one object; CLIP's vocabulary has 49,408.
+const MAX_KEYS: usize = 1 << 18;
 
 /// A JSON object in which a repeated key is an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +32,9 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for StrictMap<V> {
                     if pairs.contains_key(&key) {
                         return Err(de::Error::custom(format!("duplicate key \"{}\"", escaped(&key, 100))));
                     }
+                    if pairs.len() == MAX_KEYS {
+                        return Err(de::Error::custom(format!("more than {MAX_KEYS} keys")));
+                    }
                     pairs.insert(key, value);
                 }
                 Ok(StrictMap(pairs))
@@ -41,7 +46,7 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for StrictMap<V> {
 
 /// Reads a text file of bounded length.
 pub fn read_text(path: &Path) -> Result<String> {
-    let length = std::fs::metadata(path).map_err(|e| LoadError::io(path, e))?.len();
+    let length = regular_length(path)?;
     let file = path.display().to_string();
     if length > MAX_JSON {
         let detail = Detail::new(&file, "the file is too long for a text file of a model");
@@ -50,6 +55,17 @@ pub fn read_text(path: &Path) -> Result<String> {
     }
     let bytes = std::fs::read(path).map_err(|e| LoadError::io(path, e))?;
     text_of(&file, &bytes)
+}
+
+/// Length of a plain file. Pipes and devices are refused: opening one could wait for ever.
+pub fn regular_length(path: &Path) -> Result<u64> {
+    let meta = std::fs::metadata(path).map_err(|e| LoadError::io(path, e))?;
+    if meta.is_file() {
+        return Ok(meta.len());
+    }
+    let detail = Detail::new(path.display().to_string(), "not a plain file");
+    let detail = detail.found(if meta.is_dir() { "a directory" } else { "a pipe or device" }).expected("a file");
+    Err(LoadError::WrongFormat(Box::new(detail.next(format!("ls -l {}", path.display())))))
 }
 
 /// Bytes as text, without a byte-order mark.

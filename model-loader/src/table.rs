@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::blob::Blob;
-use crate::error::{LoadError, Result};
+use crate::error::Result;
 use crate::header::{Entry, Header};
 use crate::tensor::HostTensor;
-use crate::{locate, names};
+use crate::{locate, names, strict_json};
 
 /// Checked headers of one or more files and their bytes.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +21,7 @@ impl Table {
     pub(crate) fn open(path: &Path) -> Result<Table> {
         let mut table = Table::default();
         let label = path.display().to_string();
-        let length = std::fs::metadata(path).map_err(|e| LoadError::io(path, e))?.len();
+        let length = strict_json::regular_length(path)?;
         // An empty file cannot be mapped on every system.
         let blob = if length == 0 { Blob::Static(&[]) } else { Blob::map(path)? };
         table.add(&label, blob).map_err(|e| locate::mention_unfinished(e, path))?;

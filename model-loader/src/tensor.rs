@@ -222,7 +222,8 @@ fn halves<H: Copy + Default>(
         for (slot, element) in block.iter_mut().zip(from) {
             *slot = read(*element);
         }
-        convert(&block[..from.len()], to);
+        let (aligned, _) = block.split_at(from.len());
+        convert(aligned, to);
     }
     out
 }

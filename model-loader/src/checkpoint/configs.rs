@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Family;
 
@@ -22,29 +22,30 @@ pub fn files(family: Family, inputs: usize) -> BTreeMap<String, String> {
     let mut files: BTreeMap<String, Value> = serde_json::from_str(text).unwrap_or_default();
     // The vocabulary is the built-in one, whose padding token depends on the encoder.
     files.retain(|name, _| !name.starts_with("tokenizer"));
-    if let Some(unet) = files.get_mut("unet/config.json") {
-        unet["in_channels"] = json!(inputs);
-    }
-    if let Some(index) = files.get_mut("model_index.json") {
-        let kind = match inputs {
-            8 => "InstructPix2PixPipeline",
-            9 => "InpaintPipeline",
-            _ => "Pipeline",
-        };
-        let base = if family == Family::Sdxl { "StableDiffusionXL" } else { "StableDiffusion" };
-        index["_class_name"] = json!(format!("{base}{kind}"));
-    }
+    let mut set = |file: &str, key: &str, value: Value| {
+        if let Some(object) = files.get_mut(file).and_then(Value::as_object_mut) {
+            object.insert(key.to_owned(), value);
+        }
+    };
+    set("unet/config.json", "in_channels", json!(inputs));
+    let kind = match inputs {
+        8 => "InstructPix2PixPipeline",
+        9 => "InpaintPipeline",
+        _ => "Pipeline",
+    };
+    let base = if family == Family::Sdxl { "StableDiffusionXL" } else { "StableDiffusion" };
+    set("model_index.json", "_class_name", json!(format!("{base}{kind}")));
     files.into_iter().map(|(name, value)| (name, value.to_string())).collect()
 }
 
 /// Configuration of a ControlNet whose text context is `width` wide.
 pub fn controlnet(width: usize) -> String {
-    let mut files: BTreeMap<String, Value> = serde_json::from_str(CONTROLNET_SD2).unwrap_or_default();
+    let mut files: BTreeMap<String, Map<String, Value>> = serde_json::from_str(CONTROLNET_SD2).unwrap_or_default();
     let mut config = files.remove("config.json").unwrap_or_default();
     if width == 768 {
-        config["cross_attention_dim"] = json!(768);
-        config["attention_head_dim"] = json!(8);
-        config["use_linear_projection"] = json!(false);
+        config.insert("cross_attention_dim".to_owned(), json!(768));
+        config.insert("attention_head_dim".to_owned(), json!(8));
+        config.insert("use_linear_projection".to_owned(), json!(false));
     }
-    config.to_string()
+    Value::Object(config).to_string()
 }

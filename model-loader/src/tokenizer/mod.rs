@@ -123,13 +123,13 @@ impl Tokenizer {
     pub fn encode_padded(&self, text: &str) -> (Vec<u32>, usize) {
         let text = self.encode(text);
         let room = self.length - 2;
-        let kept = text.len().min(room);
+        let (kept, cut) = text.split_at(text.len().min(room));
         let mut ids = Vec::with_capacity(self.length);
         ids.push(self.bos);
-        ids.extend_from_slice(&text[..kept]);
+        ids.extend_from_slice(kept);
         ids.push(self.eos);
         ids.resize(self.length, self.pad);
-        (ids, text.len() - kept)
+        (ids, cut.len())
     }
 
     /// Text of token ids, for messages about what was cut off.
