@@ -3,6 +3,7 @@
 mod adapter;
 mod context;
 mod error;
+mod inspect;
 mod memory;
 mod pipeline;
 mod readback;
@@ -15,6 +16,7 @@ mod timing;
 pub use adapter::{AdapterReport, Backends, ContextOptions, Profile, list_adapters};
 pub use context::{Caps, Context};
 pub use error::{GpuError, Result};
+pub use inspect::DispatchView;
 pub use memory::Buffer;
 pub use pipeline::{Access, Kernel, Store};
 pub use recorder::{Cost, DispatchId, Launch, Recorder};
