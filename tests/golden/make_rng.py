@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """rng.json: what torch.randn draws from the CPU generator (mt19937), bit for bit.
 
-Below 16 numbers torch draws one by one; from 16 on it fills blocks of 16 (and refills the last 16 when the count is no
-multiple of 16), so both sides of that border are here. A case is a list of draws made one after the other from one generator.
+Below 16 numbers torch draws one by one; from 16 on it fills blocks of 16 (and refills the last 16 when the count
+is no multiple of 16), so both sides of that border are here. A case is a list of draws made one after the other
+from one generator.
 
-torch has two block fills, chosen by the processor: "default" calls the C library's log, cos and sin; "avx2" (every current
-x86 processor, also with AVX-512) uses its own polynomials. They differ in the last bits, so both are recorded.
+torch has two block fills, chosen by the processor: "default" calls the C library's log, cos and sin; "avx2" (every
+current x86 processor, also with AVX-512) uses its own polynomials. They differ in the last bits, so both are
+recorded.
 """
 import json
 import os

@@ -168,7 +168,7 @@ def main():
         step += 1
         running = numbers if running is None else .97 * running + .03 * numbers
         if step % 100 == 0:
-            print(step, "%.0f s" % trainer.clock.elapsed(), "l1 %.4f matching %.4f critic %.3f" % tuple(running), flush=True)
+            print(step, f"{trainer.clock.elapsed():.0f} s", "l1 %.4f matching %.4f critic %.3f" % tuple(running), flush=True)
         if step % 500 == 0:
             judge.load_state_dict(trainer.average.state)
             print(step, "held out: psnr %.2f sharpness %.5f" % measure(judge, *test), flush=True)

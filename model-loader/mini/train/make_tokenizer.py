@@ -1,9 +1,10 @@
 """Build the CLIP-style byte BPE tokenizer: 512 byte tokens, merges that make every caption word one token, start and end.
 
 usage: make_tokenizer.py OUT_DIR
-About 200 words for edit instructions are single tokens too; other words fall back to pieces and bytes. Padding is "!" (id 0), as in
-SD 2.1. The committed vocabulary was counted on captions without the pitch words "low horizon" and "high horizon", whose
-words it has as single tokens anyway; it is kept, since a new count would renumber the merges.
+About 200 words for edit instructions are single tokens too; other words fall back to pieces and bytes. Padding is
+"!" (id 0), as in SD 2.1. The committed vocabulary was counted on captions without the pitch words "low horizon"
+and "high horizon", whose words it has as single tokens anyway; it is kept, since a new count would renumber the
+merges.
 """
 import argparse
 import collections
@@ -19,14 +20,15 @@ from world.views import sample_camera
 
 START, END, PAD = "<|startoftext|>", "<|endoftext|>", "!"
 EXTRA_WORDS = """make it turn into change to the add remove replace with without set as if were was is are in of on and for from by
-put an more less day time winter summer autumn spring warm cold bright dark golden red green blue white orange purple yellow pink
-painting drawing sketch style watercolor oil cartoon image scene place world environment outdoor indoor room house home bedroom
-kitchen cube sphere box cone pyramid cylinder object chair table car boat ship bird river lake beach island forest tree rock stone
-cloud clouds star stars sun moon light fog rain storm town tower village castle bridge road path water wave waves sand grass flowers
-flower field hill mountain valley cliff front back left right up down side top bottom looking horizon ground sky empty open wide
-large small big tall low high very quality detailed realistic render degrees panoramic equirectangular view photo depth map normal
-no not please give replace one two three four seamless full away near far behind above below between under over through around inside
-outside""".split()
+put an more less day time winter summer autumn spring warm cold bright dark golden red green blue white orange
+purple yellow pink painting drawing sketch style watercolor oil cartoon image scene place world environment outdoor
+indoor room house home bedroom kitchen cube sphere box cone pyramid cylinder object chair table car boat ship bird
+river lake beach island forest tree rock stone cloud clouds star stars sun moon light fog rain storm town tower
+village castle bridge road path water wave waves sand grass flowers flower field hill mountain valley cliff front
+back left right up down side top bottom looking horizon ground sky empty open wide large small big tall low high
+very quality detailed realistic render degrees panoramic equirectangular view photo depth map normal no not please
+give replace one two three four seamless full away near far behind above below between under over through around
+inside outside""".split()
 
 
 def byte_letters():

@@ -1,4 +1,7 @@
-"""The architectures, from zero. Small norm_num_groups on purpose: with 8 groups of 16 channels GroupNorm destroys absolute colour."""
+"""The architectures, from zero.
+
+norm_num_groups is small on purpose: with 8 groups of 16 channels GroupNorm destroys absolute colour.
+"""
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn

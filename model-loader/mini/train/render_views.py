@@ -1,7 +1,7 @@
 """Render training views. usage: render_views.py OUT_DIR FIRST_SEED CHUNKS [--rank R --world W]
 
-Chunk k holds the 512 views of the seeds FIRST_SEED + 512 k ...: v_<seed>.npy (512,128,128,3 uint8) and m_<seed>.json, a list of
-[environment, [yaw, pitch, fov]].
+Chunk k holds the 512 views of the seeds FIRST_SEED + 512 k ...: v_<seed>.npy (512,128,128,3 uint8) and m_<seed>.json,
+a list of [environment, [yaw, pitch, fov]].
 """
 import argparse
 import json

@@ -1,7 +1,8 @@
 """Train UNet and text encoder on captioned latents; horizon height follows the prompt (level when it says nothing).
 
 usage: train_unet.py DATA_DIR OUT.pt HH:MM --held-out DIR [--model DIR] [--fresh] [--batch N] [--rate LR]
-Starts from the model directory's weights, with --fresh from zero (then --rate 6e-4). Epsilon prediction, stratified timesteps, partial min-SNR-5 weighting, 12 % of the captions empty (guidance).
+Starts from the model directory's weights, with --fresh from zero (then --rate 6e-4). Epsilon prediction, stratified
+timesteps, partial min-SNR-5 weighting, some captions empty (for guidance).
 """
 import argparse
 import os
@@ -16,7 +17,8 @@ from nets import SCALE, make_text_encoder, make_unet
 from world.captions import LEVEL, STEEP, caption, sun_is_visible
 
 EMPTY_CAPTIONS, SNR_LIMIT = .10, 5.0
-PITCHED_WEIGHT = 2.5            # how much more often views come whose pitch the caption tells but which still show the horizon
+# how much more often views come whose pitch the caption tells but which still show the horizon
+PITCHED_WEIGHT = 2.5
 ALPHAS = torch.cumprod(1 - torch.linspace(.00085 ** .5, .012 ** .5, 1000) ** 2, 0)
 
 
@@ -35,7 +37,8 @@ class Denoiser(torch.nn.Module):
         self.unet.to(memory_format=torch.channels_last)
 
     def tokens(self, captions):
-        return self.tokenizer(captions, padding="max_length", max_length=77, truncation=True, return_tensors="pt")["input_ids"]
+        ids = self.tokenizer(captions, padding="max_length", max_length=77, truncation=True, return_tensors="pt")
+        return ids["input_ids"]
 
     def forward(self, noisy, timesteps, tokens):
         return self.unet(noisy, timesteps, self.text(tokens).last_hidden_state).sample

@@ -1,6 +1,7 @@
 """Train the autoencoder from zero. usage: train_vae.py DATA_DIR OUT.pt HH:MM
 
-Crops of 64x64 for most of the time, whole pictures at the end; L1 + L2 + gradient loss and a weak KL term. Stops at HH:MM UTC.
+Crops of 64x64 for most of the time, whole pictures at the end; L1 + L2 + gradient loss and a weak KL term.
+Stops at HH:MM UTC.
 """
 import argparse
 import glob

@@ -92,7 +92,8 @@ class Writer:
             return text
         up = pitch > 0
         if abs(pitch) <= SLIGHT:
-            return text + self.choose([", low horizon", ", a low horizon"] if up else [", high horizon", ", a high horizon"])
+            height = "low" if up else "high"
+            return text + self.choose([f", {height} horizon", f", a {height} horizon"])
         where = "looking up" if up else "looking down"
         return f"{text}, {where}" if self.rng.rand() < .6 else f"{where}, {text}"
 
