@@ -7,6 +7,7 @@ use super::data::{channels_first, channels_last};
 use super::modules::Modules;
 use super::samplers::{make_plan, sampler};
 use crate::error::Result;
+use crate::guidance::{Guidance, Row};
 use crate::models::{UNetInputs, Wrap};
 use crate::schedulers::SamplingPlan;
 
@@ -14,29 +15,11 @@ use crate::schedulers::SamplingPlan;
 const GUIDANCE_SCALE: f64 = 7.5;
 const IMAGE_GUIDANCE_SCALE: f64 = 1.5;
 
-/// Rows of the model's batch and how they are combined.
-struct Guidance {
-    /// Text of each row.
-    halves: &'static [&'static str],
-    /// Whether a row sees the image, in models that edit.
-    sees_image: &'static [bool],
-    /// Weight of each row's output in the guided one.
-    weights: Vec<f64>,
-}
-
-impl Guidance {
-    /// u + s (c - u), rows (uncond, cond) (Ho and Salimans 2022).
-    fn text(scale: f64) -> Self {
-        Self { halves: &["uncond", "cond"], sees_image: &[true; 2], weights: vec![1.0 - scale, scale] }
-    }
-
-    /// n + s (c - i) + s_i (i - n), rows (text and image, image, none) (Brooks et al. 2023, eq. 3).
-    fn text_and_image(scale: f64, image_scale: f64) -> Self {
-        Self {
-            halves: &["cond", "uncond", "uncond"],
-            sees_image: &[true, true, false],
-            weights: vec![scale, image_scale - scale, 1.0 - image_scale],
-        }
+/// Which half of the golden's text a row is conditioned on.
+fn half(row: Row) -> &'static str {
+    match row {
+        Row::Prompt | Row::PromptAndImage => "cond",
+        Row::NegativePrompt | Row::Image | Row::Neither => "uncond",
     }
 }
 
@@ -72,9 +55,10 @@ impl Modules<'_> {
         let plan = make_plan(self.golden, which, None, spacing, meta.steps)?;
         let scale = meta.guidance_scale.unwrap_or(GUIDANCE_SCALE);
         let guidance = if self.edits() {
-            Guidance::text_and_image(scale, meta.image_guidance_scale.unwrap_or(IMAGE_GUIDANCE_SCALE))
+            let image = meta.image_guidance_scale.unwrap_or(IMAGE_GUIDANCE_SCALE);
+            Guidance::InstructPix2Pix { text: scale, image }
         } else {
-            Guidance::text(scale)
+            Guidance::ClassifierFree { scale }
         };
         let (latents, dims) = self.golden.image("latents")?;
         let states = self.sample(&plan, &guidance, (&latents, dims))?;
@@ -109,7 +93,7 @@ impl Modules<'_> {
         for (i, step) in plan.steps.iter().enumerate() {
             let scaled: Vec<f32> = x.iter().map(|&v| (f64::from(v) * step.input_scale) as f32).collect();
             ctx.write(&denoiser.sample, &batch_rows(&scaled, image.as_deref(), guidance, dims[3]))?;
-            ctx.write(&denoiser.timesteps, &vec![step.timestep as f32; guidance.weights.len()])?;
+            ctx.write(&denoiser.timesteps, &vec![step.timestep as f32; guidance.rows().len()])?;
             denoiser.recording.run()?;
             let rows = ctx.read(&denoiser.output)?;
             if rows.iter().any(|v| !v.is_finite())
@@ -118,8 +102,8 @@ impl Modules<'_> {
                 return Err(error.into());
             }
             for j in 0..n {
-                let weighted = guidance.weights.iter().zip(rows.iter().skip(j).step_by(n));
-                let out: f64 = weighted.map(|(w, &v)| w * f64::from(v)).sum();
+                let outputs: Vec<f64> = rows.iter().skip(j).step_by(n).map(|&v| f64::from(v)).collect();
+                let out = guidance.combine(&outputs);
                 let eps = noise.get(i * n + j).map_or(0.0, |&v| f64::from(v));
                 let (next, clean) = step.advance(f64::from(x[j]), out, previous[j], eps);
                 (x[j], previous[j]) = (next as f32, clean);
@@ -144,10 +128,10 @@ impl Modules<'_> {
 
     fn denoiser(&mut self, guidance: &Guidance, [_, h, w, _]: [usize; 4]) -> Result<Denoiser> {
         let mut text = Vec::new();
-        for half in guidance.halves {
-            text.extend(self.own_context(half)?);
+        for &row in guidance.rows() {
+            text.extend(self.own_context(half(row))?);
         }
-        let (ctx, rows) = (self.ctx, guidance.halves.len());
+        let (ctx, rows) = (self.ctx, guidance.rows().len());
         let unet = self.unet()?;
         let width = unet.config().context_width();
         let text = ctx.upload(&text, &[rows, text.len() / (rows * width), width], Elem::F32)?;
@@ -172,7 +156,8 @@ impl Modules<'_> {
 /// channels.
 fn batch_rows(x: &[f32], image: Option<&[f32]>, guidance: &Guidance, channels: usize) -> Vec<f32> {
     let mut batch = Vec::new();
-    for &sees in guidance.sees_image {
+    for &row in guidance.rows() {
+        let sees = row != Row::Neither;
         match image {
             None => batch.extend_from_slice(x),
             Some(image) => {
