@@ -3,17 +3,28 @@
 use super::data::Golden;
 use crate::error::Result;
 use crate::schedulers::{
-    NoiseSchedule, NoiseScheduleConfig, PlanOptions, PredictionType, SamplingMethod, SamplingPlan, SigmaSchedule, plan,
+    HistoryMethod, HistoryPlan, HistoryStep, NoiseSchedule, NoiseScheduleConfig, PAST_OUTPUTS, PlanOptions,
+    PredictionType, SamplingMethod, SigmaSchedule, history_plan, plan,
 };
 
+/// Which plan a golden's name of a sampler stands for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Which {
+    Plain(SamplingMethod, SigmaSchedule),
+    History(HistoryMethod),
+}
+
 /// The sampler a golden calls `name`; `None` for those that are not here.
-pub(super) fn sampler(name: &str) -> Option<(SamplingMethod, SigmaSchedule)> {
+pub(super) fn sampler(name: &str) -> Option<Which> {
+    let discrete = |method| Which::Plain(method, SigmaSchedule::Discrete);
     Some(match name {
-        "ddim" => (SamplingMethod::Ddim, SigmaSchedule::Discrete),
-        "euler" => (SamplingMethod::Euler, SigmaSchedule::Discrete),
-        "euler_a" => (SamplingMethod::EulerA, SigmaSchedule::Discrete),
-        "dpmpp2m" => (SamplingMethod::Dpmpp2m, SigmaSchedule::Discrete),
-        "dpmpp2m_karras" => (SamplingMethod::Dpmpp2m, SigmaSchedule::Karras),
+        "ddim" => discrete(SamplingMethod::Ddim),
+        "euler" => discrete(SamplingMethod::Euler),
+        "euler_a" => discrete(SamplingMethod::EulerA),
+        "dpmpp2m" => discrete(SamplingMethod::Dpmpp2m),
+        "dpmpp2m_karras" => Which::Plain(SamplingMethod::Dpmpp2m, SigmaSchedule::Karras),
+        "unipc" => Which::History(HistoryMethod::UniPc),
+        "pndm" => Which::History(HistoryMethod::Pndm),
         _ => return None,
     })
 }
@@ -21,19 +32,70 @@ pub(super) fn sampler(name: &str) -> Option<(SamplingMethod, SigmaSchedule)> {
 /// The plan of `steps` steps; `prediction` is the model's own where it is `None`.
 pub(super) fn make_plan(
     golden: &Golden,
-    (method, sigma_schedule): (SamplingMethod, SigmaSchedule),
+    which: Which,
     prediction: Option<PredictionType>,
     spacing: &str,
     steps: usize,
-) -> Result<SamplingPlan> {
+) -> Result<HistoryPlan> {
     let config = NoiseScheduleConfig {
         prediction_type: prediction.unwrap_or(golden.schedule.prediction_type),
-        // The reference's DDIM is told so whatever the file says; the others do not look at it.
+        // The reference's DDIM and PNDM are told so whatever the file says; the others do not look at it.
         set_alpha_to_one: false,
         ..golden.schedule.clone()
     };
-    let options = PlanOptions { steps, sigma_schedule, spacing: Some(spacing.parse()?), ..PlanOptions::default() };
-    Ok(plan(method, &NoiseSchedule::from_config(&config)?, &options)?)
+    let schedule = NoiseSchedule::from_config(&config)?;
+    let options = PlanOptions { steps, spacing: Some(spacing.parse()?), ..PlanOptions::default() };
+    match which {
+        Which::History(method) => Ok(history_plan(method, &schedule, &options)?),
+        Which::Plain(method, sigma_schedule) => {
+            let plain = plan(method, &schedule, &PlanOptions { sigma_schedule, ..options })?;
+            let step = |&step| HistoryStep { step, older_clean: 0.0, past_outs: [0.0; PAST_OUTPUTS] };
+            Ok(HistoryPlan { init_noise_sigma: plain.init_noise_sigma, steps: plain.steps.iter().map(step).collect() })
+        }
+    }
+}
+
+/// Whether any step draws fresh noise.
+pub(super) fn draws_noise(plan: &HistoryPlan) -> bool {
+    plan.steps.iter().any(|s| s.step.next_noise != 0.0)
+}
+
+/// A state that a plan moves on: arithmetic in f64, rounded to f32 after each step as a device stores it.
+#[derive(Debug)]
+pub(super) struct State {
+    pub x: Vec<f32>,
+    /// Clean estimates of the last two steps, latest first.
+    clean: [Vec<f64>; 2],
+    /// Model outputs of the last steps, latest first.
+    outs: [Vec<f64>; PAST_OUTPUTS],
+}
+
+impl State {
+    /// Unit noise scaled to the plan's first level.
+    pub fn new(plan: &HistoryPlan, noise: &[f32]) -> Self {
+        let zeros = || vec![0.0; noise.len()];
+        Self {
+            x: noise.iter().map(|&v| (f64::from(v) * plan.init_noise_sigma) as f32).collect(),
+            clean: [zeros(), zeros()],
+            outs: std::array::from_fn(|_| zeros()),
+        }
+    }
+
+    /// One step; `noise` may be empty where the step draws none.
+    pub fn advance(&mut self, step: &HistoryStep, outputs: &[f64], noise: &[f32]) {
+        let mut clean = vec![0.0; self.x.len()];
+        for (j, &out) in outputs.iter().enumerate() {
+            let eps = noise.get(j).map_or(0.0, |&v| f64::from(v));
+            let (mut next, estimate) = step.step.advance(f64::from(self.x[j]), out, self.clean[0][j], eps);
+            next += step.older_clean * self.clean[1][j];
+            next += step.past_outs.iter().zip(&self.outs).map(|(factor, past)| factor * past[j]).sum::<f64>();
+            (self.x[j], clean[j]) = (next as f32, estimate);
+        }
+        self.clean.rotate_right(1);
+        self.clean[0] = clean;
+        self.outs.rotate_right(1);
+        self.outs[0] = outputs.to_vec();
+    }
 }
 
 fn prediction(letter: &str) -> Option<PredictionType> {
@@ -48,11 +110,11 @@ fn prediction(letter: &str) -> Option<PredictionType> {
 pub(super) fn compute(golden: &Golden, name: &str) -> Result<Option<Vec<f32>>> {
     let parts: Vec<&str> = name.split('.').collect();
     let [_, method, letter, spacing, what] = parts[..] else { return Ok(None) };
-    let (Some(method), Some(prediction)) = (sampler(method), prediction(letter)) else { return Ok(None) };
+    let (Some(which), Some(prediction)) = (sampler(method), prediction(letter)) else { return Ok(None) };
     let digits = what.trim_start_matches(|c: char| !c.is_ascii_digit());
     let steps = digits.parse().unwrap_or(golden.meta.steps);
-    let plan = make_plan(golden, method, Some(prediction), spacing, steps)?;
-    let levels = plan.steps.iter();
+    let plan = make_plan(golden, which, Some(prediction), spacing, steps)?;
+    let levels = plan.steps.iter().map(|s| s.step);
     Ok(match what.trim_end_matches(|c: char| c.is_ascii_digit()) {
         "timesteps" => Some(levels.map(|s| s.timestep as f32).collect()),
         "sigmas" => Some(levels.map(|s| s.level.sigma() as f32).chain([0.0]).collect()),
@@ -62,26 +124,20 @@ pub(super) fn compute(golden: &Golden, name: &str) -> Result<Option<Vec<f32>>> {
     })
 }
 
-/// All states from `sched.x0` times the initial sigma on, in f64 rounded to f32 after each step.
-fn states(golden: &Golden, plan: &SamplingPlan) -> Result<Vec<f32>> {
+/// All states from `sched.x0` times the initial sigma on.
+fn states(golden: &Golden, plan: &HistoryPlan) -> Result<Vec<f32>> {
     let x0 = golden.input("sched.x0")?.to_f32();
-    let outputs = golden.input("sched.model_out")?.to_f32();
-    let noise = if plan.draws_noise() { golden.input("sched.euler_a.noise")?.to_f32() } else { Vec::new() };
+    let outputs: Vec<f64> = golden.input("sched.model_out")?.to_f32().into_iter().map(f64::from).collect();
+    let noise = if draws_noise(plan) { golden.input("sched.euler_a.noise")?.to_f32() } else { Vec::new() };
     let n = x0.len();
-    let mut x: Vec<f32> = x0.iter().map(|&v| (f64::from(v) * plan.init_noise_sigma) as f32).collect();
-    let mut previous = vec![0.0; n];
-    let mut all = x.clone();
+    let mut state = State::new(plan, &x0);
+    let mut all = state.x.clone();
     for (i, step) in plan.steps.iter().enumerate() {
-        let (outputs, noise) = (outputs.get(i * n..).unwrap_or(&[]), noise.get(i * n..).unwrap_or(&[]));
-        if outputs.len() < n {
+        let Some(out) = outputs.get(i * n..(i + 1) * n) else {
             return Err(golden.bad("sched.model_out", format!("too short for step {i}")));
-        }
-        for j in 0..n {
-            let eps = noise.get(j).map_or(0.0, |&v| f64::from(v));
-            let (next, clean) = step.advance(f64::from(x[j]), f64::from(outputs[j]), previous[j], eps);
-            (x[j], previous[j]) = (next as f32, clean);
-        }
-        all.extend_from_slice(&x);
+        };
+        state.advance(step, out, noise.get(i * n..).unwrap_or(&[]));
+        all.extend_from_slice(&state.x);
     }
     Ok(all)
 }

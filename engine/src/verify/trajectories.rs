@@ -5,11 +5,11 @@ use syncline_kernels::tensor::{Elem, Tensor};
 
 use super::data::{channels_first, channels_last};
 use super::modules::Modules;
-use super::samplers::{make_plan, sampler};
+use super::samplers::{State, draws_noise, make_plan, sampler};
 use crate::error::Result;
 use crate::guidance::{Guidance, Row};
 use crate::models::{UNetInputs, Wrap};
-use crate::schedulers::SamplingPlan;
+use crate::schedulers::HistoryPlan;
 
 /// What the reference uses where `golden/meta.json` does not say.
 const GUIDANCE_SCALE: f64 = 7.5;
@@ -70,7 +70,7 @@ impl Modules<'_> {
         }
         let all = states.iter().flat_map(|x| channels_first(x, dims)).collect();
         self.remember(format!("traj.{method}.latents"), all);
-        let timesteps = plan.steps.iter().map(|s| s.timestep as f32).collect();
+        let timesteps = plan.steps.iter().map(|s| s.step.timestep as f32).collect();
         self.remember(format!("traj.{method}.timesteps"), timesteps);
         Ok(())
     }
@@ -79,7 +79,7 @@ impl Modules<'_> {
     /// is measured here is the models; the fused update kernel has an oracle of its own.
     fn sample(
         &mut self,
-        plan: &SamplingPlan,
+        plan: &HistoryPlan,
         guidance: &Guidance,
         (latents, dims): (&[f32], [usize; 4]),
     ) -> Result<Vec<Vec<f32>>> {
@@ -87,13 +87,12 @@ impl Modules<'_> {
         let noise = self.step_noise(plan, dims)?;
         let mut denoiser = self.denoiser(guidance, dims)?;
         let (ctx, n) = (self.ctx, latents.len());
-        let mut x: Vec<f32> = latents.iter().map(|&v| (f64::from(v) * plan.init_noise_sigma) as f32).collect();
-        let mut previous = vec![0.0; n];
+        let mut state = State::new(plan, latents);
         let mut states = Vec::new();
         for (i, step) in plan.steps.iter().enumerate() {
-            let scaled: Vec<f32> = x.iter().map(|&v| (f64::from(v) * step.input_scale) as f32).collect();
+            let scaled: Vec<f32> = state.x.iter().map(|&v| (f64::from(v) * step.step.input_scale) as f32).collect();
             ctx.write(&denoiser.sample, &batch_rows(&scaled, image.as_deref(), guidance, dims[3]))?;
-            ctx.write(&denoiser.timesteps, &vec![step.timestep as f32; guidance.rows().len()])?;
+            ctx.write(&denoiser.timesteps, &vec![step.step.timestep as f32; guidance.rows().len()])?;
             denoiser.recording.run()?;
             let rows = ctx.read(&denoiser.output)?;
             if rows.iter().any(|v| !v.is_finite())
@@ -101,21 +100,17 @@ impl Modules<'_> {
             {
                 return Err(error.into());
             }
-            for j in 0..n {
-                let outputs: Vec<f64> = rows.iter().skip(j).step_by(n).map(|&v| f64::from(v)).collect();
-                let out = guidance.combine(&outputs);
-                let eps = noise.get(i * n + j).map_or(0.0, |&v| f64::from(v));
-                let (next, clean) = step.advance(f64::from(x[j]), out, previous[j], eps);
-                (x[j], previous[j]) = (next as f32, clean);
-            }
-            states.push(x.clone());
+            let element = |j: usize| -> Vec<f64> { rows.iter().skip(j).step_by(n).map(|&v| f64::from(v)).collect() };
+            let guided: Vec<f64> = (0..n).map(|j| guidance.combine(&element(j))).collect();
+            state.advance(step, &guided, noise.get(i * n..).unwrap_or(&[]));
+            states.push(state.x.clone());
         }
         Ok(states)
     }
 
     /// The noise the reference drew, one state after the other in `[h, w, c]`; nothing for deterministic samplers.
-    fn step_noise(&self, plan: &SamplingPlan, [_, h, w, c]: [usize; 4]) -> Result<Vec<f32>> {
-        if !plan.draws_noise() {
+    fn step_noise(&self, plan: &HistoryPlan, [_, h, w, c]: [usize; 4]) -> Result<Vec<f32>> {
+        if !draws_noise(plan) {
             return Ok(Vec::new());
         }
         let noise = self.golden.input("traj.euler_a.noise")?.to_f32();
