@@ -3,7 +3,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::gemm::Activation;
+use super::gemm::{Activation, LANES, Route, TILE, lanes_variants, tile_order};
 use super::{ACTIVATION, linear_grid};
 use crate::gpu::{Access, Kernel, Launch, Recorder, Store};
 use crate::tensor::Tensor;
@@ -13,16 +13,33 @@ mod oracle;
 #[cfg(test)]
 mod tests;
 
-/// Convolution as an implicit product over (tap row, tap column, channel).
+const OPERANDS: &str = include_str!("operands.wgsl");
+
+/// Convolution as an implicit product over (tap row, tap column, channel), tiled in workgroup memory.
 pub const KERNEL: Kernel = Kernel {
     name: "conv2d",
     source: include_str!("conv2d.wgsl"),
-    libs: &[ACTIVATION],
+    libs: &[OPERANDS, TILE, ACTIVATION],
     access: &[Access::Read, Access::Read, Access::Read, Access::Read, Access::Read, Access::Read, Access::Write],
     params: size_of::<Params>(),
     subgroups: false,
     stores: &Store::ALL,
-    variants: &[&[]],
+    variants: &[&[("activation", 0.0)], &[("activation", 1.0)]],
+};
+
+/// The same on software adapters: registers and broadcasts instead of workgroup memory.
+pub const KERNEL_LANES: Kernel = Kernel {
+    name: "conv2d_lanes",
+    source: include_str!("conv2d_lanes.wgsl"),
+    libs: &[OPERANDS, LANES, ACTIVATION],
+    subgroups: true,
+    variants: lanes_variants!(
+        (0.0("two_sources", 0.0)),
+        (1.0("two_sources", 0.0)),
+        (0.0("two_sources", 1.0)),
+        (1.0("two_sources", 1.0))
+    ),
+    ..KERNEL
 };
 
 /// Which border is added around the image.
@@ -59,7 +76,7 @@ pub struct Conv2d<'a> {
     pub time_embedding: Option<&'a Tensor>,
     /// Added last; the shape of the result.
     pub residual: Option<&'a Tensor>,
-    /// Elementwise only: [`Activation::Geglu`] panics.
+    /// None or SiLU; others panic.
     pub activation: Activation,
     /// 1 or 2.
     pub stride: usize,
@@ -110,10 +127,12 @@ struct Params {
     has_bias: u32,
     has_time: u32,
     has_residual: u32,
-    activation: u32,
+    rows: u32,
     column_tiles: u32,
     row_tiles: u32,
     tiles: u32,
+    rows_first: u32,
+    pad_end: [u32; 3],
 }
 
 /// Checked dimensions of a convolution.
@@ -162,7 +181,7 @@ fn sizes(g: &Conv2d<'_>) -> Sizes {
         "conv2d: x {x:?} skip {s} does not fit w {w:?}"
     );
     assert!(g.stride == 1 || g.stride == 2, "conv2d: stride {}", g.stride);
-    assert_ne!(g.activation, Activation::Geglu, "conv2d: GEGLU of w {w:?}");
+    assert!(matches!(g.activation, Activation::None | Activation::Silu), "conv2d: {:?} of w {w:?}", g.activation);
     let (out_height, out_width) = (out_size(g, height, taps), out_size(g, width, taps));
     let pad = if g.padding == Padding::Same { taps / 2 } else { 0 };
     let sizes = Sizes { batch, height, width, out_height, out_width, c, s, n, taps, pad };
@@ -186,10 +205,28 @@ fn sizes(g: &Conv2d<'_>) -> Sizes {
 /// When shapes or element types do not fit.
 pub fn conv2d(rec: &mut Recorder, g: &Conv2d<'_>) -> Tensor {
     let s = sizes(g);
-    let column_tiles = s.n.div_ceil(16);
-    let row_tiles = (s.out_height * s.out_width).div_ceil(64);
-    let tiles = column_tiles * row_tiles * s.batch;
-    let params = Params {
+    let route = Route::choose(rec.context(), s.out_height * s.out_width, s.n, false);
+    let params = params(g, &s, &route);
+    let y = rec.temp(&s.dims(), g.x.elem());
+    let [skip, bias, time, residual] = [g.skip, g.bias, g.time_embedding, g.residual].map(|t| t.unwrap_or(g.x));
+    let grid = linear_grid(params.tiles as usize, 1, rec.context().caps().grid);
+    rec.launch(&Launch {
+        kernel: if route.lanes { &KERNEL_LANES } else { &KERNEL },
+        store: route.store(g.x.elem(), rec.context()),
+        overrides: &route.overrides(g.activation, Some(g.skip.is_some())),
+        bind: &[g.x, skip, g.w, bias, time, residual, &y],
+        params: bytemuck::bytes_of(&params),
+        grid,
+        flops: 2 * (y.shape().len() * s.taps * s.taps * (s.c + s.s)) as u64,
+    });
+    y
+}
+
+fn params(g: &Conv2d<'_>, s: &Sizes, route: &Route) -> Params {
+    let rows = s.batch * s.out_height * s.out_width;
+    let (column_tiles, row_tiles) = (s.n.div_ceil(route.columns), rows.div_ceil(route.rows));
+    let weights = s.n * s.taps * s.taps * (s.c + s.s);
+    Params {
         height: s.height as u32,
         width: s.width as u32,
         out_height: s.out_height as u32,
@@ -206,23 +243,11 @@ pub fn conv2d(rec: &mut Recorder, g: &Conv2d<'_>) -> Tensor {
         has_bias: u32::from(g.bias.is_some()),
         has_time: u32::from(g.time_embedding.is_some()),
         has_residual: u32::from(g.residual.is_some()),
-        activation: g.activation.code(),
+        rows: rows as u32,
         column_tiles: column_tiles as u32,
         row_tiles: row_tiles as u32,
-        tiles: tiles as u32,
-    };
-    let y = rec.temp(&s.dims(), g.x.elem());
-    let or_x = |tensor: Option<&'_ Tensor>| tensor.unwrap_or(g.x).clone();
-    let (skip, bias, time) = (or_x(g.skip), or_x(g.bias), or_x(g.time_embedding));
-    let grid = linear_grid(tiles, 1, rec.context().caps().grid);
-    rec.launch(&Launch {
-        kernel: &KERNEL,
-        store: Store::of(g.x.elem(), rec.context()),
-        overrides: &[],
-        bind: &[g.x, &skip, g.w, &bias, &time, &or_x(g.residual), &y],
-        params: bytemuck::bytes_of(&params),
-        grid,
-        flops: 2 * (y.shape().len() * s.taps * s.taps * (s.c + s.s)) as u64,
-    });
-    y
+        tiles: (column_tiles * row_tiles) as u32,
+        rows_first: tile_order(s.batch * s.height * s.width * (s.c + s.s), weights),
+        pad_end: [0; 3],
+    }
 }

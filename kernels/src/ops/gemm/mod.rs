@@ -8,19 +8,36 @@ use crate::tensor::Tensor;
 
 #[cfg(test)]
 pub(crate) mod oracle;
+mod route;
 #[cfg(test)]
 mod tests;
 
-/// torch's Linear and batched products.
+pub(crate) use route::lanes_variants;
+use route::tile_variants;
+pub(crate) use route::{LANES, Route, TILE, tile_order};
+
+const OPERANDS: &str = include_str!("operands.wgsl");
+
+/// torch's Linear and batched products, tiled in workgroup memory.
 pub const KERNEL: Kernel = Kernel {
     name: "gemm",
     source: include_str!("gemm.wgsl"),
-    libs: &[ACTIVATION],
+    libs: &[OPERANDS, TILE, ACTIVATION],
     access: &[Access::Read, Access::Read, Access::Read, Access::Read, Access::Write],
     params: size_of::<Params>(),
     subgroups: false,
     stores: &Store::ALL,
-    variants: &[&[]],
+    variants: tile_variants!(),
+};
+
+/// The same on software adapters: registers and broadcasts instead of workgroup memory.
+pub const KERNEL_LANES: Kernel = Kernel {
+    name: "gemm_lanes",
+    source: include_str!("gemm_lanes.wgsl"),
+    libs: &[OPERANDS, LANES, ACTIVATION],
+    subgroups: true,
+    variants: lanes_variants!((0.0), (1.0), (2.0), (3.0), (4.0)),
+    ..KERNEL
 };
 
 /// What is applied to `a · wᵀ + bias`.
@@ -40,13 +57,14 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// The number `activate` of activation.wgsl knows it by; GEGLU is not elementwise.
-    pub(crate) fn code(self) -> u32 {
+    /// The value of activation.wgsl's override.
+    pub(crate) fn code(self) -> f64 {
         match self {
-            Activation::None | Activation::Geglu => 0,
-            Activation::Silu => 1,
-            Activation::Gelu => 2,
-            Activation::QuickGelu => 3,
+            Activation::None => 0.0,
+            Activation::Silu => 1.0,
+            Activation::Gelu => 2.0,
+            Activation::QuickGelu => 3.0,
+            Activation::Geglu => 4.0,
         }
     }
 }
@@ -83,12 +101,11 @@ struct Params {
     column_tiles: u32,
     row_tiles: u32,
     tiles: u32,
+    rows_first: u32,
     w_batch: u32,
     has_bias: u32,
     has_residual: u32,
-    activation: u32,
-    geglu: u32,
-    pad: u32,
+    pad: [u32; 2],
 }
 
 /// Checked dimensions of a product.
@@ -110,7 +127,7 @@ fn sizes(g: &Gemm<'_>) -> Sizes {
     );
     let geglu = g.activation == Activation::Geglu;
     let rows = w[w.len() - 2];
-    assert!(!geglu || rows % 2 == 0, "gemm: GEGLU of w {w:?} needs an even number of rows");
+    assert!(!geglu || rows % 8 == 0, "gemm: GEGLU of w {w:?} needs values and gates in multiples of 4");
     let n = if geglu { rows / 2 } else { rows };
     let (batch, m) = if batched { (a[0], a[1]) } else { (1, g.a.shape().rows()) };
     let dims: Vec<usize> = a[..a.len() - 1].iter().copied().chain([n]).collect();
@@ -132,9 +149,13 @@ fn sizes(g: &Gemm<'_>) -> Sizes {
 pub fn gemm(rec: &mut Recorder, g: &Gemm<'_>) -> Tensor {
     let s = sizes(g);
     let geglu = g.activation == Activation::Geglu;
-    let column_tiles = s.n.div_ceil(if geglu { 8 } else { 16 });
-    let row_tiles = s.m.div_ceil(64);
+    // Rows of one image: without a batch dimension the rows are the batch.
+    let image_rows = if g.a.dims().len() > 2 { g.a.dims()[g.a.dims().len() - 2] } else { 1 };
+    let route = Route::choose(rec.context(), image_rows, s.n, geglu);
+    let columns = if geglu { route.columns / 2 } else { route.columns };
+    let (column_tiles, row_tiles) = (s.n.div_ceil(columns), s.m.div_ceil(route.rows));
     let tiles = column_tiles * row_tiles * s.batch;
+    let rows = if geglu { 2 * s.n } else { s.n };
     let params = Params {
         m: s.m as u32,
         n: s.n as u32,
@@ -142,20 +163,18 @@ pub fn gemm(rec: &mut Recorder, g: &Gemm<'_>) -> Tensor {
         column_tiles: column_tiles as u32,
         row_tiles: row_tiles as u32,
         tiles: tiles as u32,
-        w_batch: if s.batch > 1 { s.n as u32 * if geglu { 2 } else { 1 } } else { 0 },
+        rows_first: tile_order(s.m * s.k, rows * s.k),
+        w_batch: if s.batch > 1 { rows as u32 } else { 0 },
         has_bias: u32::from(g.bias.is_some()),
         has_residual: u32::from(g.residual.is_some()),
-        activation: g.activation.code(),
-        geglu: u32::from(geglu),
-        pad: 0,
+        pad: [0; 2],
     };
     let y = rec.temp(&s.dims, g.a.elem());
     let grid = linear_grid(tiles, 1, rec.context().caps().grid);
-    let rows = if geglu { 2 * s.n } else { s.n };
     rec.launch(&Launch {
-        kernel: &KERNEL,
-        store: Store::of(g.a.elem(), rec.context()),
-        overrides: &[],
+        kernel: if route.lanes { &KERNEL_LANES } else { &KERNEL },
+        store: route.store(g.a.elem(), rec.context()),
+        overrides: &route.overrides(g.activation, None),
         bind: &[g.a, g.w, g.bias.unwrap_or(g.w), g.residual.unwrap_or(g.a), &y],
         params: bytemuck::bytes_of(&params),
         grid,
