@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
+use cargo_metadata::{Metadata, MetadataCommand};
 
 const CRATE_FOLDERS: [&str; 6] = ["kernels", "model-loader", "engine", "cli", "tests", "benches"];
 
@@ -18,7 +18,7 @@ const IMPORTS: [(&str, &[&str]); 6] = [
     ("syncline-benches", &["syncline-kernels", "syncline-loader", "syncline"]),
 ];
 
-/// Crates that speak to the GPU. Tests may use them to look at shaders.
+/// Crates that speak to the GPU. Tests and benches may use them to look at shaders.
 const GPU_CRATES: [&str; 5] = ["wgpu", "wgpu-core", "wgpu-hal", "wgpu-types", "naga"];
 
 /// Inside engine/src: a folder or file, and the modules or crates it must not name.
@@ -265,15 +265,14 @@ fn metadata() -> Metadata {
     MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().unwrap()
 }
 
-/// Complaints about the dependency `from` -> `to` of the given kind.
-fn edge(from: &str, to: &str, kind: DependencyKind) -> Option<String> {
+/// A complaint about the dependency `from` -> `to`, of whatever kind.
+fn edge(from: &str, to: &str) -> Option<String> {
     let own = IMPORTS.iter().any(|(name, _)| *name == to);
-    let test_only = kind == DependencyKind::Development;
     let allowed = IMPORTS.iter().find(|(name, _)| *name == from).map_or(&[][..], |(_, allowed)| *allowed);
     if own && !allowed.contains(&to) && to != from {
         return Some(format!("{from} must not depend on {to}"));
     }
-    let may_name_gpu = from == "syncline-kernels" || test_only && matches!(from, "syncline-tests" | "syncline-benches");
+    let may_name_gpu = matches!(from, "syncline-kernels" | "syncline-tests" | "syncline-benches");
     (GPU_CRATES.contains(&to) && !may_name_gpu)
         .then(|| format!("{from} must not depend on {to}: only kernels speaks to the GPU"))
 }
@@ -284,13 +283,12 @@ fn crates_depend_only_downwards() {
     let found: BTreeSet<&str> = metadata.packages.iter().map(|p| p.name.as_str()).collect();
     assert_eq!(found, IMPORTS.iter().map(|(name, _)| *name).collect(), "every crate needs its line in IMPORTS");
     let edges = metadata.packages.iter().flat_map(|p| p.dependencies.iter().map(move |d| (p, d)));
-    none(&edges.filter_map(|(p, d)| edge(&p.name, &d.name, d.kind)).collect::<Vec<_>>());
+    none(&edges.filter_map(|(p, d)| edge(&p.name, &d.name)).collect::<Vec<_>>());
 
-    use DependencyKind::{Development, Normal};
-    assert!(edge("syncline-kernels", "syncline-loader", Normal).is_some());
-    assert!(edge("syncline-loader", "syncline-kernels", Development).is_some());
-    assert!(edge("syncline", "wgpu", Normal).is_some());
-    assert!(edge("syncline-tests", "naga", Normal).is_some());
-    assert!(edge("syncline-tests", "naga", Development).is_none());
-    assert!(edge("syncline-tests", "syncline-cli", Development).is_some());
+    assert!(edge("syncline-kernels", "syncline-loader").is_some());
+    assert!(edge("syncline-loader", "syncline-kernels").is_some());
+    assert!(edge("syncline", "wgpu").is_some());
+    assert!(edge("syncline-cli", "naga").is_some());
+    assert!(edge("syncline-tests", "naga").is_none());
+    assert!(edge("syncline-tests", "syncline-cli").is_some());
 }
