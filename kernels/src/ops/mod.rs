@@ -13,8 +13,8 @@ pub mod layer_norm;
 pub mod layout;
 pub mod model_input;
 pub mod noise;
-pub mod repaint;
 pub mod project_renoise;
+pub mod repaint;
 pub mod step;
 pub mod timestep_embedding;
 

@@ -82,7 +82,12 @@ pub fn timestep_embedding(rec: &mut Recorder, t: &Tensor, op: &TimestepEmbedding
         t.dims(),
         t.elem()
     );
-    assert!((1..=COARSE * FINE).contains(&half), "timestep_embedding: dim {} outside 2..={}", op.dim, 2 * COARSE * FINE);
+    assert!(
+        (1..=COARSE * FINE).contains(&half),
+        "timestep_embedding: dim {} outside 2..={}",
+        op.dim,
+        2 * COARSE * FINE
+    );
     assert!(
         op.max_period >= 1.0 && op.freq_shift < half as f64,
         "timestep_embedding: max_period {}, freq_shift {}",
