@@ -1,6 +1,7 @@
 //! The inner loop: one network evaluation and one fused sampler step over a batch of latents.
 
 use syncline_kernels::gpu::{Context, DispatchId, Recorder, Recording};
+use syncline_kernels::ops::convert::convert;
 use syncline_kernels::ops::finite::{self, finite};
 use syncline_kernels::ops::model_input::{self, ModelInput, model_input};
 use syncline_kernels::ops::noise::NoiseKey;
@@ -18,6 +19,8 @@ pub(super) struct Denoise {
     recording: Recording,
     /// The state, f32 `[B, h, w, C]`; updated in place.
     pub(super) x: Tensor,
+    /// The state before the step, to find the layer when a step fails.
+    before: Tensor,
     condition: Option<Tensor>,
     elem: Elem,
     noise: NoiseSource,
@@ -73,6 +76,8 @@ impl Denoise {
         let (condition, elem) = (denoiser.condition().cloned(), denoiser.elem());
         let mut rec = Recorder::new(ctx);
         rec.set_layer("sampler");
+        let before = convert(&mut rec, &x, Elem::F32);
+        let before = rec.keep(&before)?;
         let model_input_options = ModelInput { x: &x, scale: 1.0, rows, cond: condition.as_ref(), elem };
         let (sample, input) = model_input(&mut rec, &model_input_options);
         let out = denoiser.record(&mut rec, &sample, &timesteps);
@@ -86,7 +91,7 @@ impl Denoise {
         guidance.iter_mut().zip(&weights).for_each(|(slot, weight)| *slot = *weight as f32);
         let recording = rec.finish()?;
         let ctx = ctx.clone();
-        Ok(Self { ctx, recording, x, condition, elem, noise, timesteps, report, rows, guidance, input, step })
+        Ok(Self { ctx, recording, x, before, condition, elem, noise, timesteps, report, rows, guidance, input, step })
     }
 
     /// Sets the coefficients of the next run. `step` numbers keyed noise, `fresh` is the host's, when the step draws any.
@@ -133,9 +138,9 @@ impl Denoise {
         if found.count == 0 {
             return Ok(());
         }
-        // The state has been updated in place and may itself be bad now; zeros in its stead still meet every layer
-        // whose weights or arithmetic fail. If none does, the sampler is named.
-        self.ctx.write(&self.x, &vec![0.0; self.x.shape().len()])?;
+        // The step has updated its state in place: the replay needs what it began with.
+        let state = self.ctx.read(&self.before)?;
+        self.ctx.write(&self.x, &state)?;
         let culprit = self.recording.find_nonfinite()?;
         Err(culprit.map_or_else(
             || Error::NonFinite { stage: stage.to_owned(), count: found.count },

@@ -2,6 +2,7 @@
 //! recording comes next.
 
 mod canvas;
+mod canvas_work;
 mod decode;
 mod denoise;
 mod job;
@@ -9,9 +10,10 @@ mod report;
 mod text;
 mod text_to_image;
 mod tiles;
+mod view_codec;
 
 pub use canvas::{CanvasOptions, CanvasProgram, CanvasResult};
 pub use job::{CancelToken, Job, Program, Progress, Status};
-pub use report::CanvasReport;
+pub use report::{CanvasReport, ReportGeometry};
 pub use text::Prompts;
-pub use text_to_image::{InitImage, TextToImage, TextToImageOptions};
+pub use text_to_image::{Images, InitImage, TextToImage, TextToImageOptions};

@@ -1,0 +1,138 @@
+//! Buffers and recordings of a canvas job.
+
+use std::sync::Arc;
+
+use syncline_kernels::gpu::{DispatchId, Recorder, Recording};
+use syncline_kernels::ops::noise::NoiseKey;
+use syncline_kernels::ops::project_renoise::{
+    ProjectRenoise, Projection, RenoiseScalars, params as renoise_params, project_renoise, upload_cameras,
+};
+use syncline_kernels::ops::repaint::{Repaint, RepaintScalars, params as repaint_params, repaint};
+use syncline_kernels::tensor::{Elem, Tensor};
+
+use super::denoise::{Denoise, FreshNoise};
+use super::view_codec::{ViewCodec, ViewTensors};
+use crate::error::Result;
+use crate::methods::stochsync::BlendMask;
+use crate::pipeline::{GuidedUNet, StableDiffusion};
+use crate::spaces::{Fuse, FuseScalars, Space, Weight};
+
+/// Buffers and recordings that exist once the text is encoded.
+pub(super) struct Work {
+    pub(super) tensors: ViewTensors,
+    pub(super) coverage: Tensor,
+    pub(super) codec: ViewCodec,
+    pub(super) denoise: Denoise,
+    pub(super) renoise: (Recording, DispatchId),
+    pub(super) blend: (Recording, DispatchId),
+    pub(super) view_ids: Tensor,
+    pub(super) fuse: Vec<Recording>,
+    pub(super) feather: Recording,
+}
+
+impl Work {
+    /// Allocates and records everything for the sets of `space`.
+    pub(super) fn new(model: &Arc<StableDiffusion>, space: &dyn Space, denoiser: &GuidedUNet<'_>) -> Result<Self> {
+        let ctx = &model.ctx;
+        let sets = space.view_sets();
+        let view_ids = ctx.upload_u32(&vec![0; denoiser.batch], &[denoiser.batch])?;
+        let fresh = FreshNoise::Keyed(NoiseKey::default(), view_ids.clone());
+        let denoise = Denoise::new(ctx, denoiser, fresh)?;
+        let [height, width] = space.canvas_size();
+        let zeros = |dims: &[usize]| ctx.upload_named("canvas job", &vec![0.0; dims.iter().product()], dims, Elem::F32);
+        let [view_height, view_width] = space.view_size();
+        let tensors = ViewTensors {
+            canvas: zeros(&[height, width, 3])?,
+            latents: zeros(denoise.x.dims())?,
+            x: denoise.x.clone(),
+            views: zeros(&[sets.len() * denoiser.batch, view_height, view_width, 3])?,
+        };
+        let coverage = zeros(&[height, width])?;
+        let mask = BlendMask::horizontal(denoiser.size[0], denoiser.size[1], model.downscale());
+        let mask = ctx.upload_named("blend mask", &mask.values, &denoiser.size, Elem::F32)?;
+        let targets = (&tensors.canvas, &coverage);
+        Ok(Self {
+            codec: ViewCodec::new(model, space, &tensors)?,
+            renoise: record_renoise(&tensors, &view_ids, model)?,
+            blend: record_blend(&tensors, &mask, &view_ids, model)?,
+            fuse: (0..sets.len())
+                .map(|set| record_fuse(space, model, targets, &tensors.views, Some(set)))
+                .collect::<Result<_>>()?,
+            feather: record_fuse(space, model, targets, &tensors.views, None)?,
+            coverage,
+            tensors,
+            denoise,
+            view_ids,
+        })
+    }
+
+    /// Level and noise of the next renoising.
+    pub(super) fn set_renoise(&mut self, scalars: RenoiseScalars) {
+        let project = ProjectRenoise {
+            canvas: &self.tensors.latents,
+            projection: Projection::Identity,
+            views: &self.view_ids,
+            scalars,
+            elem: Elem::F32,
+        };
+        let params = renoise_params(&project);
+        self.renoise.0.set_params(self.renoise.1, &params);
+    }
+
+    /// Threshold, level and noise of the next blending.
+    pub(super) fn set_blend(&mut self, scalars: &RepaintScalars) {
+        let params = repaint_params(self.tensors.x.dims(), scalars);
+        self.blend.0.set_params(self.blend.1, &params);
+    }
+}
+
+fn record_renoise(tensors: &ViewTensors, ids: &Tensor, model: &StableDiffusion) -> Result<(Recording, DispatchId)> {
+    let mut rec = Recorder::new(&model.ctx);
+    rec.set_layer("renoise");
+    let options = ProjectRenoise {
+        canvas: &tensors.latents,
+        projection: Projection::Identity,
+        views: ids,
+        scalars: RenoiseScalars::default(),
+        elem: Elem::F32,
+    };
+    let (noisy, id) = project_renoise(&mut rec, &options);
+    rec.place(&noisy, &tensors.x);
+    Ok((rec.finish()?, id))
+}
+
+fn record_blend(
+    tensors: &ViewTensors,
+    mask: &Tensor,
+    ids: &Tensor,
+    model: &StableDiffusion,
+) -> Result<(Recording, DispatchId)> {
+    let mut rec = Recorder::new(&model.ctx);
+    rec.set_layer("blend");
+    let (x, known, scalars) = (&tensors.x, &tensors.latents, RepaintScalars::default());
+    let id = repaint(&mut rec, &Repaint { x, known, mask, views: ids, scalars });
+    Ok((rec.finish()?, id))
+}
+
+/// Fuses one set as hard tiles, or (`None`) all sets weighted by the distance to their views' borders.
+fn record_fuse(
+    space: &dyn Space,
+    model: &StableDiffusion,
+    (canvas, coverage): (&Tensor, &Tensor),
+    views: &Tensor,
+    set: Option<usize>,
+) -> Result<Recording> {
+    let sets = space.view_sets();
+    let count = sets[0].len();
+    let scalars = FuseScalars { gain: 0.5, offset: 0.5, clamp: Some([0.01, 0.99]), feather: 1.0, ..Default::default() };
+    let (cameras, views, weight) = match set {
+        Some(set) => (sets[set].clone(), views.slice(set * count, count), Weight::Count),
+        None => (sets.concat(), views.clone(), Weight::Feather),
+    };
+    let cameras = upload_cameras(&model.ctx, &cameras)?;
+    let mut rec = Recorder::new(&model.ctx);
+    rec.set_layer("fuse");
+    space.fuse(&mut rec, &Fuse { canvas, coverage, views: &views, cameras: &cameras, weight, scalars });
+    Ok(rec.finish()?)
+}
+
