@@ -1,7 +1,40 @@
-//! The `syncline` command.
+//! The `syncline` command: files and flags in, files out.
+//!
+//! Result paths go to stdout, everything else to stderr. Exit codes: see [`exit`].
 
-#[expect(unused_imports, reason = "the commands that write pictures come next")]
-#[cfg_attr(not(test), expect(dead_code, reason = "the commands that write pictures come next"))]
+mod args;
+mod commands;
+mod device;
+mod exit;
 mod output;
+mod progress;
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version are no failures. A closed pipe cannot be reported anywhere.
+            let _ = e.print();
+            return if e.use_stderr() { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    progress::init_logging(&cli.global);
+    let result = match &cli.command {
+        Command::Txt2img(args) => commands::images::txt2img(&cli.global, args),
+        Command::Img2img(args) => commands::images::img2img(&cli.global, args),
+        Command::Panorama(args) => commands::panorama::run(&cli.global, args),
+        Command::Verify(args) => commands::verify::run(&cli.global, args),
+        Command::Devices(args) => commands::devices::run(&cli.global, args),
+        Command::Inspect(args) => commands::inspect::run(&cli.global, args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => exit::report(&cli.global, &error),
+    }
+}

@@ -124,6 +124,12 @@ impl CanvasProgram {
         NoiseKey { seed: self.options.seed, trajectory: 0, purpose: (purpose as u32) << 24, step: step as u32 }
     }
 
+    /// Tokens of the prompt that did not fit the text encoder.
+    #[must_use]
+    pub fn truncated_tokens(&self) -> usize {
+        self.text.truncated()
+    }
+
     /// Network evaluations done so far, counting each view and each guidance row.
     #[must_use]
     pub fn evaluations(&self) -> usize {

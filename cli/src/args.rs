@@ -1,0 +1,295 @@
+//! Flags. Names follow stable-diffusion.cpp; diffusers' names are accepted as aliases.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use syncline::methods::Preset;
+use syncline::rng::NoiseMode;
+use syncline::schedulers::{SamplerChoice, ScheduleChoice};
+
+/// Stable Diffusion class models on any GPU, and many views sampled together.
+#[derive(Debug, Parser)]
+#[command(name = "syncline", version, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  syncline txt2img -p \"sunset over desert dunes\"              the built-in model, output.png
+  syncline txt2img -m ~/models/sd21-base -p \"a lighthouse\" -W 768 -H 512 --steps 25
+  syncline panorama -p \"green meadow at noon\" --report report.json
+  syncline devices
+
+Exit codes: 0 ok, 2 usage, 3 bad input file, 4 model mismatch, 5 no suitable adapter, 6 out of memory,
+7 device lost, 8 numeric failure, 9 output failure, 130 interrupted, 1 anything else";
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// One JSON event per line on stdout instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// More detail on stderr (repeat for more)
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Only errors on stderr
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// A picture from a prompt
+    #[command(alias = "generate")]
+    Txt2img(Txt2imgArgs),
+    /// A picture from a picture and a prompt
+    Img2img(Img2imgArgs),
+    /// A 360° panorama: views sampled together on a sphere
+    Panorama(Box<PanoramaArgs>),
+    /// Compares a model with numbers made by the PyTorch reference
+    Verify(VerifyArgs),
+    /// The adapters of this machine and what they can do
+    Devices(DevicesArgs),
+    /// What a weight file, model directory or generated picture holds
+    Inspect(InspectArgs),
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Backend {
+    Auto,
+    Vulkan,
+    Metal,
+    Dx12,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Precision {
+    /// f16 on GPUs, f32 on software adapters
+    Auto,
+    F32,
+    F16,
+}
+
+/// Model and adapter.
+#[derive(Debug, Args)]
+pub struct DeviceArgs {
+    /// Model directory in diffusers layout; without it the built-in mini model
+    #[arg(short, long, value_name = "DIR", alias = "model-path")]
+    pub model: Option<PathBuf>,
+    /// Storage of weights and activations; sums are always f32
+    #[arg(long, value_enum, default_value = "auto", aliases = ["type", "dtype"])]
+    pub precision: Precision,
+    /// Adapter: index or part of its name (see `syncline devices`)
+    #[arg(long, env = "WGPU_ADAPTER_NAME")]
+    pub device: Option<String>,
+    /// Graphics API
+    #[arg(long, value_enum, default_value = "auto")]
+    pub backend: Backend,
+    /// Most GPU memory to use, in GiB
+    #[arg(long, value_name = "GIB", value_parser = positive)]
+    pub max_vram: Option<f64>,
+    /// Compile shaders with every bounds check on (slower)
+    #[arg(long)]
+    pub checked: bool,
+    /// Stay within WebGPU's default limits whatever the adapter has
+    #[arg(long, hide = true)]
+    pub webgpu_limits: bool,
+}
+
+/// Prompts, seed and output.
+#[derive(Debug, Args)]
+pub struct PromptArgs {
+    /// What to show; @FILE reads a file
+    #[arg(short, long, default_value = "", allow_hyphen_values = true)]
+    pub prompt: String,
+    /// What not to show; @FILE reads a file
+    #[arg(short, long, default_value = "", alias = "uncond-prompt", allow_hyphen_values = true)]
+    pub negative_prompt: String,
+    /// Seed; -1 or "random" draws one
+    #[arg(short, long, default_value = "42", value_parser = seed, allow_hyphen_values = true)]
+    pub seed: Seed,
+    /// Output file (PNG); an existing one is not overwritten: the next gets a number
+    #[arg(short, long, default_value = "output.png", alias = "out")]
+    pub output: PathBuf,
+    /// Overwrite the output file
+    #[arg(long)]
+    pub force: bool,
+    /// Write no prompts and settings into the picture
+    #[arg(long, alias = "disable-image-metadata")]
+    pub no_metadata: bool,
+}
+
+/// Sampler flags.
+#[derive(Debug, Args)]
+pub struct SamplerArgs {
+    /// Denoising steps
+    #[arg(long, default_value_t = 20, aliases = ["num-inference-steps", "n-steps"])]
+    pub steps: usize,
+    /// Classifier-free guidance; 1 switches it off [default: 7, 5 for the built-in model]
+    #[arg(long, alias = "guidance-scale", allow_hyphen_values = true)]
+    pub cfg_scale: Option<f64>,
+    /// ddim, euler, euler_a, dpm++2m, ddpm (names of other tools are accepted)
+    #[arg(long, default_value = "dpm++2m", alias = "sampler")]
+    pub sampling_method: SamplerChoice,
+    /// discrete, karras, exponential, sgm_uniform …
+    #[arg(long)]
+    pub scheduler: Option<ScheduleChoice>,
+    /// Source of noise: cuda and cpu give the pictures torch's generators would, portable is our own
+    #[arg(long, default_value = "cuda")]
+    pub rng: NoiseMode,
+    /// Pictures at a time; picture i has seed + i
+    #[arg(short, long, default_value_t = 1, alias = "num-images-per-prompt")]
+    pub batch_size: usize,
+    /// Edges that continue on the opposite side, in both directions
+    #[arg(long, alias = "tiling")]
+    pub circular: bool,
+    /// Left and right edge continue into each other
+    #[arg(long)]
+    pub circularx: bool,
+    /// Upper and lower edge continue into each other
+    #[arg(long)]
+    pub circulary: bool,
+    /// Decode in tiles of this many latent cells [default: as large as the adapter can]
+    #[arg(long, value_name = "CELLS")]
+    pub vae_tile_size: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub struct Txt2imgArgs {
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    #[command(flatten)]
+    pub prompt: PromptArgs,
+    #[command(flatten)]
+    pub sampler: SamplerArgs,
+    /// Width in pixels [default: the model's own]
+    #[arg(short = 'W', long)]
+    pub width: Option<usize>,
+    /// Height in pixels [default: the model's own]
+    #[arg(short = 'H', long)]
+    pub height: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub struct Img2imgArgs {
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    #[command(flatten)]
+    pub prompt: PromptArgs,
+    #[command(flatten)]
+    pub sampler: SamplerArgs,
+    /// Picture to start from (PNG, JPEG or WebP); its sides must suit the model
+    #[arg(short = 'i', long, alias = "image")]
+    pub init_img: PathBuf,
+    /// How much to change: 1 keeps nothing
+    #[arg(long, default_value_t = 0.75, aliases = ["denoise", "denoising-strength"])]
+    pub strength: f64,
+}
+
+#[derive(Debug, Args)]
+pub struct PanoramaArgs {
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    #[command(flatten)]
+    pub prompt: PromptArgs,
+    /// paper, official, small or draft [default: official; small for models with latents below 32x32]
+    #[arg(long)]
+    pub preset: Option<Preset>,
+    /// Outer steps
+    #[arg(long, alias = "n-steps")]
+    pub steps: Option<usize>,
+    /// Classifier-free guidance
+    #[arg(long, alias = "guidance-scale")]
+    pub cfg_scale: Option<f64>,
+    /// Timestep the refining steps begin with
+    #[arg(long)]
+    pub t_max: Option<f64>,
+    /// Timestep they run towards
+    #[arg(long)]
+    pub t_min: Option<f64>,
+    /// First steps from pure noise
+    #[arg(long)]
+    pub warmup_steps: Option<usize>,
+    /// Last steps that blend into the old canvas at view borders; 0 switches it off
+    #[arg(long)]
+    pub seam_removal_steps: Option<usize>,
+    /// Nodes of the multi-step prediction
+    #[arg(long)]
+    pub ode_steps: Option<usize>,
+    /// Field in degrees in which views are generated
+    #[arg(long)]
+    pub fov: Option<f64>,
+    /// Field in degrees that is used of it; equal to --fov: views are not wider than used
+    #[arg(long)]
+    pub used_fov: Option<f64>,
+    /// Blend the last two sets of views by the distance to their borders: true or false
+    #[arg(long)]
+    pub feather: Option<bool>,
+    /// Views of a ring
+    #[arg(long, default_value_t = 5)]
+    pub views: usize,
+    /// Pixels of a square view [default: the model's own size]
+    #[arg(long)]
+    pub view_size: Option<usize>,
+    /// Canvas, twice as wide as high, for example 2048x1024 [default: fits the views]
+    #[arg(long, value_parser = pano_size)]
+    pub pano_size: Option<[usize; 2]>,
+    /// Measure the result and its uncoupled baseline; JSON goes here, a table to stderr, the baseline beside the output
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Directory with a model and golden/{inputs,expected}.safetensors
+    pub dir: PathBuf,
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Succeed although the directory names tensors that cannot be computed
+    #[arg(long)]
+    pub allow_skipped: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DevicesArgs {
+    /// Graphics API
+    #[arg(long, value_enum, default_value = "auto")]
+    pub backend: Backend,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// Weight file, model directory or picture
+    pub path: PathBuf,
+}
+
+/// A seed, or the wish for a random one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seed {
+    Given(u64),
+    Random,
+}
+
+fn seed(text: &str) -> Result<Seed, String> {
+    if text == "-1" || text.eq_ignore_ascii_case("random") {
+        return Ok(Seed::Random);
+    }
+    text.parse().map(Seed::Given).map_err(|_| format!("a seed is 0 to {}, or -1 for a random one", u64::MAX))
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|v: &f64| *v > 0.0 && v.is_finite()).ok_or_else(|| "a number above 0".to_owned())
+}
+
+/// `[height, width]` of `WIDTHxHEIGHT`.
+fn pano_size(text: &str) -> Result<[usize; 2], String> {
+    let parsed = text.split_once(['x', 'X']).and_then(|(w, h)| Some([h.parse().ok()?, w.parse().ok()?]));
+    match parsed {
+        Some([height, width]) if width == 2 * height => Ok([height, width]),
+        _ => Err("WIDTHxHEIGHT with a width of twice the height, for example 2048x1024".to_owned()),
+    }
+}

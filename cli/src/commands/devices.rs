@@ -1,0 +1,56 @@
+//! `devices`.
+
+use serde_json::json;
+use syncline::kernels::gpu::{AdapterReport, Backends, list_adapters};
+
+use crate::args::{Backend, DevicesArgs, Global};
+use crate::exit::Failure;
+
+/// Lists the adapters; fails with code 5 when there is none.
+pub fn run(global: &Global, args: &DevicesArgs) -> anyhow::Result<()> {
+    let backends = match args.backend {
+        Backend::Auto => Backends::Any,
+        Backend::Vulkan => Backends::Vulkan,
+        Backend::Metal => Backends::Metal,
+        Backend::Dx12 => Backends::Dx12,
+    };
+    let adapters = list_adapters(backends);
+    if adapters.is_empty() {
+        let message = "no adapter found; install a Vulkan driver (Debian/Ubuntu: apt install mesa-vulkan-drivers)";
+        return Err(Failure { code: 5, message: message.into() }.into());
+    }
+    if global.json {
+        let list: Vec<_> = adapters.iter().map(to_json).collect();
+        println!("{}", json!({ "schema": 1, "event": "devices", "adapters": list }));
+    } else {
+        adapters.iter().for_each(print);
+    }
+    Ok(())
+}
+
+fn to_json(a: &AdapterReport) -> serde_json::Value {
+    json!({
+        "index": a.index, "name": a.name, "backend": a.backend, "kind": a.kind, "driver": a.driver,
+        "vendor": a.vendor, "device": a.device, "shader_f16": a.shader_f16, "subgroups": a.subgroups,
+        "subgroup_size": [a.subgroup_size.0, a.subgroup_size.1], "timestamps": a.timestamps,
+        "max_binding": a.max_binding, "max_buffer": a.max_buffer, "workgroup_memory": a.workgroup_memory,
+        "workgroup_invocations": a.workgroup_invocations,
+    })
+}
+
+fn print(a: &AdapterReport) {
+    let yes = |b| if b { "yes" } else { "no" };
+    println!("{}\t{}\t{} ({}), {}", a.index, a.name, a.backend, a.kind, a.driver);
+    println!(
+        "\tf16 {}, subgroups {} ({}-{}), timestamps {}, binding {} MiB, buffer {} MiB, workgroup {} invocations, {} KiB",
+        yes(a.shader_f16),
+        yes(a.subgroups),
+        a.subgroup_size.0,
+        a.subgroup_size.1,
+        yes(a.timestamps),
+        a.max_binding >> 20,
+        a.max_buffer >> 20,
+        a.workgroup_invocations,
+        a.workgroup_memory >> 10,
+    );
+}

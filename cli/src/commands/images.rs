@@ -1,0 +1,169 @@
+//! `txt2img` and `img2img`.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use syncline::jobs::{Images, InitImage, Prompts, TextToImage, TextToImageOptions};
+use syncline::models::Wrap;
+use syncline::schedulers::{PlanOptions, SigmaSchedule, Start};
+
+use super::{announce, prompt_text, seed, warn_truncated};
+use crate::args::{DeviceArgs, Global, Img2imgArgs, PromptArgs, SamplerArgs, Txt2imgArgs};
+use crate::exit::Failure;
+use crate::output::{Embedded, GenerationParameters, Rgb8, Target};
+use crate::{device, progress};
+
+/// A picture from a prompt.
+pub fn txt2img(global: &Global, args: &Txt2imgArgs) -> anyhow::Result<()> {
+    let size = match (args.width, args.height) {
+        (None, None) => None,
+        (Some(side), None) | (None, Some(side)) => Some([side, side]),
+        (Some(width), Some(height)) => Some([height, width]),
+    };
+    draw(global, &Request { device: &args.device, prompt: &args.prompt, sampler: &args.sampler, size, init: None })
+}
+
+/// A picture from a picture.
+pub fn img2img(global: &Global, args: &Img2imgArgs) -> anyhow::Result<()> {
+    let image = read_image(&args.init_img)?;
+    let init = Some((image, args.strength));
+    draw(global, &Request { device: &args.device, prompt: &args.prompt, sampler: &args.sampler, size: None, init })
+}
+
+struct Request<'a> {
+    device: &'a DeviceArgs,
+    prompt: &'a PromptArgs,
+    sampler: &'a SamplerArgs,
+    size: Option<[usize; 2]>,
+    init: Option<(InitImage, f64)>,
+}
+
+fn read_image(path: &Path) -> anyhow::Result<InitImage> {
+    let refuse = |e: String| Failure::input(format!("{}: {e}; give a PNG, JPEG or WebP picture", path.display()));
+    let mut reader = image::ImageReader::open(path).map_err(|e| refuse(e.to_string()))?;
+    let mut limits = image::Limits::default();
+    limits.max_image_width = Some(16384);
+    limits.max_image_height = Some(16384);
+    limits.max_alloc = Some(1 << 30);
+    reader.limits(limits);
+    let reader = reader.with_guessed_format().map_err(|e| refuse(e.to_string()))?;
+    let rgb = reader.decode().map_err(|e| refuse(e.to_string()))?.to_rgb32f();
+    let (width, height) = (rgb.width() as usize, rgb.height() as usize);
+    if width == 0 || height == 0 {
+        return Err(refuse(format!("{width}x{height} pixels")).into());
+    }
+    Ok(InitImage { size: [height, width], rgb: rgb.into_raw() })
+}
+
+fn options(global: &Global, request: &Request<'_>) -> anyhow::Result<TextToImageOptions> {
+    let (sampler, args) = (request.sampler, request.prompt);
+    let choice = sampler.sampling_method;
+    let sigma_schedule = sampler.scheduler.map(|s| s.sigma_schedule).or(choice.sigma_schedule);
+    let spacing = sampler.scheduler.and_then(|s| s.spacing).or(choice.spacing);
+    let start = request.init.as_ref().map_or(Start::Noise, |(_, strength)| Start::Strength(*strength));
+    let wrap = Wrap { x: sampler.circular || sampler.circularx, y: sampler.circular || sampler.circulary };
+    Ok(TextToImageOptions {
+        prompts: Prompts::new(&prompt_text(&args.prompt)?, &prompt_text(&args.negative_prompt)?),
+        size: request.size,
+        batch: sampler.batch_size,
+        seed: seed(global, args),
+        rng: sampler.rng,
+        method: choice.method,
+        plan: PlanOptions {
+            steps: sampler.steps,
+            sigma_schedule: sigma_schedule.unwrap_or(SigmaSchedule::Discrete),
+            spacing,
+            eta: None,
+            start,
+        },
+        cfg_scale: sampler.cfg_scale.unwrap_or(if request.device.model.is_some() { 7.0 } else { 5.0 }),
+        wrap,
+        init: request.init.as_ref().map(|(image, _)| image.clone()),
+        vae_tile: sampler.vae_tile_size,
+    })
+}
+
+/// `name_%03d.png` with the number filled in; several pictures without a pattern get `_1`, `_2` ….
+fn output_path(pattern: &Path, index: usize, count: usize) -> PathBuf {
+    let name = pattern.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    if let Some((before, rest)) = name.split_once('%') {
+        if let Some((width, after)) = rest.split_once('d') {
+            if let Ok(digits) = if width.is_empty() { Ok(0) } else { width.parse::<usize>() } {
+                return pattern.with_file_name(format!("{before}{:0digits$}{after}", index + 1));
+            }
+        }
+    }
+    if count == 1 {
+        return pattern.to_owned();
+    }
+    let stem = pattern.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let extension = pattern.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
+    pattern.with_file_name(format!("{stem}_{}{extension}", index + 1))
+}
+
+fn draw(global: &Global, request: &Request<'_>) -> anyhow::Result<()> {
+    let options = options(global, request)?;
+    let targets = (0..options.batch)
+        .map(|i| Target::check(&output_path(&request.prompt.output, i, options.batch), request.prompt.force))
+        .collect::<Result<Vec<_>, _>>()?;
+    let model = device::load(request.device)?;
+    let program = TextToImage::new(&model, options.clone())?;
+    warn_truncated(program.truncated_tokens());
+    let images = progress::run(global, program)?;
+    let mut written = Vec::new();
+    for (i, target) in targets.iter().enumerate() {
+        let [height, width] = images.size;
+        let picture = Rgb8::from_unit(width, height, &images.rgb[i])?;
+        let embedded = if request.prompt.no_metadata {
+            Embedded::default()
+        } else {
+            metadata(&options, &images, i, &model.label, &model.ctx.adapter().name)
+        };
+        written.push(target.write_png(&picture, &embedded)?);
+    }
+    announce(global, &written);
+    Ok(())
+}
+
+fn metadata(options: &TextToImageOptions, images: &Images, index: usize, model: &str, adapter: &str) -> Embedded {
+    let [height, width] = images.size;
+    let strength = match options.plan.start {
+        Start::Strength(strength) => Some(strength),
+        _ => None,
+    };
+    let mut extra = vec![
+        ("Schedule type".to_owned(), options.plan.sigma_schedule.to_string()),
+        ("RNG".to_owned(), options.rng.to_string()),
+    ];
+    extra.extend(strength.map(|s| ("Denoising strength".to_owned(), s.to_string())));
+    let parameters = GenerationParameters {
+        prompt: options.prompts.positive[0].clone(),
+        negative_prompt: options.prompts.negative.clone(),
+        steps: options.plan.steps as u32,
+        sampler: Some(options.method.to_string()),
+        cfg_scale: Some(options.cfg_scale),
+        seed: Some(options.seed.wrapping_add(index as u64)),
+        size: Some((width as u32, height as u32)),
+        model_hash: None,
+        model: Some(model.to_owned()),
+        extra,
+        version: Some(format!("syncline {}", env!("CARGO_PKG_VERSION"))),
+    };
+    let json = json!({ "schema": 1, "command": "txt2img", "parameters": &parameters, "adapter": adapter });
+    Embedded { parameters: Some(parameters.to_string()), json: Some(json.to_string()), xmp: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_number_from_one() {
+        let path = |p: &str, i, n| output_path(Path::new(p), i, n).display().to_string();
+        assert_eq!(path("a/out_%03d.png", 0, 1), "a/out_001.png");
+        assert_eq!(path("out_%d.png", 11, 12), "out_12.png");
+        assert_eq!(path("out.png", 0, 1), "out.png");
+        assert_eq!(path("out.png", 1, 2), "out_2.png");
+        assert_eq!(path("100%.png", 0, 1), "100%.png");
+    }
+}

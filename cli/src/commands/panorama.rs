@@ -1,0 +1,192 @@
+//! `panorama`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::json;
+use syncline::jobs::{CanvasOptions, CanvasProgram, CanvasReport, CanvasResult, Prompts, ReportGeometry};
+use syncline::methods::{Preset, StochSync};
+use syncline::pipeline::StableDiffusion;
+use syncline::spaces::panorama::{Panorama, PanoramaOptions, ViewSet};
+use syncline::spaces::{Interpolation, Space};
+
+use super::{announce, prompt_text, seed, warn_truncated};
+use crate::args::{Global, PanoramaArgs};
+use crate::output::{Embedded, GPano, GenerationParameters, Rgb8, Target};
+use crate::{device, progress};
+
+/// A 360° panorama.
+pub fn run(global: &Global, args: &PanoramaArgs) -> anyhow::Result<()> {
+    let prompts = Prompts::new(&prompt_text(&args.prompt.prompt)?, &prompt_text(&args.prompt.negative_prompt)?);
+    let seed = seed(global, &args.prompt);
+    let target = Target::check(&args.prompt.output, args.prompt.force)?;
+    let report_target = args.report.as_deref().map(|path| Target::check(path, args.prompt.force)).transpose()?;
+    let model = device::load(&args.device)?;
+    let side = args.view_size.unwrap_or(model.native_size());
+    let preset = args.preset.unwrap_or(Preset::for_latents(side / model.downscale()));
+    let scene = Scene { model, method: method(args, preset), side, views: ViewSet::Rings { sets: 2, views: args.views } };
+    let space = scene.space(args)?;
+    let result = scene.sample(global, &prompts, seed, &scene.method, &space)?;
+    let mut written = vec![scene.write(args, &target, &prompts, seed, preset, &result)?];
+    if let Some(report_target) = report_target {
+        let baseline = scene.sample(global, &prompts, seed, &scene.method.independent(), &space)?;
+        let other = scene.sample(global, &prompts, seed.wrapping_add(1), &scene.method.independent(), &space)?;
+        written.push(write_baseline(args, &baseline)?);
+        let reports = Reports::new(&scene, &space, &result, &baseline, &other);
+        if !global.quiet {
+            eprint!("{reports}");
+        }
+        let json = serde_json::to_string_pretty(&reports.to_json(args, &scene.method))?;
+        written.push(report_target.write(|w| writeln!(w, "{json}"))?);
+    }
+    announce(global, &written);
+    Ok(())
+}
+
+fn method(args: &PanoramaArgs, preset: Preset) -> StochSync {
+    let p = preset.method();
+    StochSync {
+        steps: args.steps.unwrap_or(p.steps),
+        t_max: args.t_max.unwrap_or(p.t_max),
+        t_min: args.t_min.unwrap_or(p.t_min),
+        warmup_steps: args.warmup_steps.unwrap_or(p.warmup_steps),
+        seam_removal_steps: args.seam_removal_steps.unwrap_or(p.seam_removal_steps),
+        ode_steps: args.ode_steps.unwrap_or(p.ode_steps),
+        guidance_scale: args.cfg_scale.unwrap_or(p.guidance_scale),
+        fov: args.fov.unwrap_or(p.fov),
+        used_fov: args.used_fov.unwrap_or(p.used_fov.min(args.fov.unwrap_or(p.fov))),
+        feather: args.feather.unwrap_or(p.feather),
+        ..p
+    }
+}
+
+struct Scene {
+    model: Arc<StableDiffusion>,
+    method: StochSync,
+    side: usize,
+    views: ViewSet,
+}
+
+impl Scene {
+    fn space(&self, args: &PanoramaArgs) -> anyhow::Result<Panorama> {
+        let (fov, used_fov) = (self.method.fov, self.method.used_fov);
+        let height = args.pano_size.map_or_else(|| Panorama::height_for(self.side, fov, used_fov), |[height, _]| height);
+        let (view_side, views) = (self.side, self.views.clone());
+        let interpolation = Interpolation::Bilinear;
+        Ok(Panorama::new(&PanoramaOptions { height, view_side, fov, used_fov, views, interpolation })?)
+    }
+
+    fn sample(
+        &self,
+        global: &Global,
+        prompts: &Prompts,
+        seed: u64,
+        method: &StochSync,
+        space: &Panorama,
+    ) -> anyhow::Result<CanvasResult> {
+        let (prompts, method, space) = (prompts.clone(), method.clone(), Box::new(space.clone()));
+        let program = CanvasProgram::new(&self.model, CanvasOptions { prompts, seed, method, space })?;
+        warn_truncated(program.truncated_tokens());
+        progress::run(global, program)
+    }
+
+    fn write(
+        &self,
+        args: &PanoramaArgs,
+        target: &Target,
+        prompts: &Prompts,
+        seed: u64,
+        preset: Preset,
+        result: &CanvasResult,
+    ) -> anyhow::Result<PathBuf> {
+        let [height, width] = result.size;
+        let picture = Rgb8::from_unit(width, height, &result.rgb)?;
+        let xmp = Some(GPano::whole(width, height, 0.0).to_xmp());
+        if args.prompt.no_metadata {
+            return Ok(target.write_png(&picture, &Embedded { xmp, ..Embedded::default() })?);
+        }
+        let parameters = GenerationParameters {
+            prompt: prompts.positive[0].clone(),
+            negative_prompt: prompts.negative.clone(),
+            steps: self.method.steps as u32,
+            sampler: Some(format!("{:?}", self.method.solver)),
+            cfg_scale: Some(self.method.guidance_scale),
+            seed: Some(seed),
+            size: Some((width as u32, height as u32)),
+            model_hash: None,
+            model: Some(self.model.label.clone()),
+            extra: vec![("Method".into(), "StochSync".into()), ("Preset".into(), preset.to_string())],
+            version: Some(format!("syncline {}", env!("CARGO_PKG_VERSION"))),
+        };
+        let json = json!({ "schema": 1, "command": "panorama", "parameters": &parameters, "preset": preset.name(),
+                           "method": format!("{:?}", self.method), "evaluations": result.evaluations,
+                           "adapter": self.model.ctx.adapter().name });
+        let embedded = Embedded { parameters: Some(parameters.to_string()), json: Some(json.to_string()), xmp };
+        Ok(target.write_png(&picture, &embedded)?)
+    }
+}
+
+/// The uncoupled baseline, beside the output: `name_independent.png`.
+fn write_baseline(args: &PanoramaArgs, result: &CanvasResult) -> anyhow::Result<PathBuf> {
+    let stem = args.prompt.output.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    let path = args.prompt.output.with_file_name(format!("{stem}_independent.png"));
+    let [height, width] = result.size;
+    let picture = Rgb8::from_unit(width, height, &result.rgb)?;
+    Ok(Target::check(&path, args.prompt.force)?.write_png(&picture, &Embedded::default())?)
+}
+
+/// The result's measures beside those of independent views.
+struct Reports {
+    coupled: CanvasReport,
+    independent: CanvasReport,
+    /// Disagreement of two sets of independent views.
+    independent_disagreement: f64,
+}
+
+impl Reports {
+    fn new(scene: &Scene, space: &Panorama, result: &CanvasResult, baseline: &CanvasResult, other: &CanvasResult) -> Self {
+        let borders = scene.views.borders();
+        // Rows that every view covers over its whole width, less a fifth at their upper and lower border.
+        let half = (0.5 * scene.method.used_fov).to_radians();
+        let latitude = 0.8 * (half.tan() * half.cos()).atan().to_degrees();
+        let inner = half.tan() / (0.5 * scene.method.fov).to_radians().tan();
+        let margin = ((1.0 - inner) * 0.5 * scene.side as f64).ceil() as usize + 1;
+        let geometry = ReportGeometry { borders: &borders, latitude, margin };
+        let (a, b) = (&baseline.sets[0], &other.sets[0]);
+        Self {
+            coupled: CanvasReport::new(result, space as &dyn Space, &geometry),
+            independent: CanvasReport::new(baseline, space as &dyn Space, &geometry),
+            independent_disagreement: syncline::metrics::disagreement((&a.0, &a.1), (&b.0, &b.1)),
+        }
+    }
+
+    fn to_json(&self, args: &PanoramaArgs, method: &StochSync) -> serde_json::Value {
+        json!({
+            "schema": 1, "prompt": args.prompt.prompt, "method": format!("{method:?}"),
+            "seams": { "blending_steps": method.seam_removal_steps, "fov": method.fov, "used_fov": method.used_fov,
+                       "feather": method.feather },
+            "coupled": self.coupled, "independent": self.independent,
+            "independent_disagreement": self.independent_disagreement,
+        })
+    }
+}
+
+impl std::fmt::Display for Reports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (c, i) = (&self.coupled, &self.independent);
+        let disagreement = c.disagreement.unwrap_or(f64::NAN);
+        writeln!(f, "{:<44} {:>10} {:>12}", "", "coupled", "independent")?;
+        let mut row = |name: &str, a: f64, b: f64| writeln!(f, "{name:<44} {a:>10.4} {b:>12.4}");
+        row("disagreement of the two sets, mean |A - B|", disagreement, self.independent_disagreement)?;
+        row("hard tiles: across borders", c.hard_tiles.border, i.hard_tiles.border)?;
+        row("hard tiles: elsewhere", c.hard_tiles.elsewhere, i.hard_tiles.elsewhere)?;
+        row("hard tiles: seam ratio", c.hard_tiles.ratio, i.hard_tiles.ratio)?;
+        row("result: across borders", c.seam.border, i.seam.border)?;
+        row("result: elsewhere", c.seam.elsewhere, i.seam.elsewhere)?;
+        row("result: seam ratio", c.seam.ratio, i.seam.ratio)?;
+        row("sharpness of the result, mean |dx|", c.sharpness, i.sharpness)?;
+        row("sharpness of generated views, mean |dx|", c.view_sharpness, i.view_sharpness)?;
+        row("coverage", c.coverage, i.coverage)?;
+        row("network evaluations", c.evaluations as f64, i.evaluations as f64)
+    }
+}

@@ -1,0 +1,73 @@
+//! Opening the adapter and the model that the flags name.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use syncline::kernels::gpu::{Backends, Context, ContextOptions, Profile};
+use syncline::kernels::tensor::Elem;
+use syncline::pipeline::StableDiffusion;
+use syncline_loader::ModelSource;
+
+use crate::args::{Backend, DeviceArgs, Precision};
+
+/// Folder of compiled pipelines: `$XDG_CACHE_HOME/syncline` or its counterpart.
+fn pipeline_cache() -> Option<PathBuf> {
+    let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let base = if cfg!(windows) {
+        var("LOCALAPPDATA")
+    } else if cfg!(target_os = "macos") {
+        var("HOME").map(|home| home.join("Library/Caches"))
+    } else {
+        var("XDG_CACHE_HOME").or_else(|| var("HOME").map(|home| home.join(".cache")))
+    };
+    Some(base?.join("syncline"))
+}
+
+/// Opens the adapter.
+pub fn open(args: &DeviceArgs) -> anyhow::Result<Context> {
+    let backends = match args.backend {
+        Backend::Auto => Backends::Any,
+        Backend::Vulkan => Backends::Vulkan,
+        Backend::Metal => Backends::Metal,
+        Backend::Dx12 => Backends::Dx12,
+    };
+    let options = ContextOptions {
+        adapter: args.device.clone(),
+        backends,
+        profile: Profile { webgpu_limits: args.webgpu_limits, ..Profile::default() },
+        max_bytes: args.max_vram.map(|gib| (gib * f64::from(1u32 << 30)) as u64),
+        checked: args.checked,
+        guarded: false,
+        pipeline_cache: pipeline_cache(),
+        ..ContextOptions::default()
+    };
+    Ok(Context::new(&options)?)
+}
+
+/// Storage type for a context.
+pub fn elem(precision: Precision, ctx: &Context) -> Elem {
+    match precision {
+        Precision::F32 => Elem::F32,
+        Precision::F16 => Elem::F16,
+        // Software adapters convert every f16 value by hand; GPUs gain twice the bandwidth.
+        Precision::Auto => {
+            if ctx.caps().software {
+                Elem::F32
+            } else {
+                Elem::F16
+            }
+        }
+    }
+}
+
+/// Loads the model of `-m`, or the one built in.
+pub fn load(args: &DeviceArgs) -> anyhow::Result<Arc<StableDiffusion>> {
+    let source = match &args.model {
+        Some(path) => ModelSource::open(path)?,
+        None => ModelSource::mini()?,
+    };
+    let ctx = open(args)?;
+    tracing::info!("{} on {} ({})", source.label(), ctx.adapter().name, ctx.adapter().driver);
+    let elem = elem(args.precision, &ctx);
+    Ok(StableDiffusion::load(&ctx, &source, elem)?)
+}

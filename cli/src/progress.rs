@@ -1,0 +1,113 @@
+//! What the user sees while a job runs. All of it goes to stderr, except JSON events.
+
+use std::io::IsTerminal;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+use syncline::jobs::{CancelToken, Job, Program, Progress};
+use tracing_subscriber::EnvFilter;
+
+use crate::args::Global;
+
+static CANCEL: OnceLock<CancelToken> = OnceLock::new();
+
+/// Logs to stderr; the level follows -v and -q unless RUST_LOG says otherwise.
+pub fn init_logging(global: &Global) {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "syncline=info,warn",
+        (false, 2) => "debug,wgpu_core=info,wgpu_hal=info,naga=info",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).without_time().init();
+}
+
+/// The first Ctrl-C stops after the present step, the second at once.
+fn cancel_on_interrupt(token: CancelToken) {
+    if CANCEL.set(token).is_err() {
+        return;
+    }
+    let handler = || match CANCEL.get() {
+        Some(token) if !token.is_cancelled() => token.cancel(),
+        _ => std::process::exit(130),
+    };
+    if let Err(e) = ctrlc::set_handler(handler) {
+        tracing::debug!("no interrupt handler: {e}");
+    }
+}
+
+struct Watch {
+    bar: ProgressBar,
+    json: bool,
+    plain: bool,
+    last: Option<(&'static str, Instant)>,
+}
+
+impl Watch {
+    fn new(global: &Global) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let shown = terminal && !global.quiet && !global.json;
+        let bar = ProgressBar::with_draw_target(
+            Some(1000),
+            if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
+        );
+        if let Ok(style) = ProgressStyle::with_template("{prefix:>8} {wide_bar} {msg}") {
+            bar.set_style(style);
+        }
+        Self { bar, json: global.json, plain: !terminal && !global.quiet && !global.json, last: None }
+    }
+
+    fn update(&mut self, progress: &Progress) {
+        let status = progress.status;
+        let rate = progress.rate.map_or(String::new(), |r| {
+            if r >= 1.0 { format!(", {r:.2} it/s") } else { format!(", {:.2} s/it", 1.0 / r) }
+        });
+        let eta = progress.eta.map_or(String::new(), |eta| format!(", ETA {}", clock(eta)));
+        let message = format!("{}/{}{rate}{eta}", status.step, status.steps);
+        self.bar.set_prefix(status.stage);
+        self.bar.set_position((1000.0 * status.fraction) as u64);
+        self.bar.set_message(message.clone());
+        // Without a terminal: a line when the stage changes and every ten seconds.
+        let due = self.last.is_none_or(|(stage, at)| stage != status.stage || at.elapsed() > Duration::from_secs(10));
+        if due && self.plain {
+            eprintln!("{}: {message}", status.stage);
+        }
+        if due && self.json {
+            let eta = progress.eta.map(|eta| eta.as_secs_f64());
+            println!(
+                "{}",
+                json!({ "schema": 1, "event": "progress", "stage": status.stage, "step": status.step,
+                        "steps": status.steps, "fraction": status.fraction, "eta_s": eta, "rate": progress.rate })
+            );
+        }
+        if due {
+            self.last = Some((status.stage, Instant::now()));
+        }
+    }
+}
+
+/// Minutes and seconds.
+fn clock(time: Duration) -> String {
+    let seconds = time.as_secs_f64().round() as u64;
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
+/// Runs a job with progress and Ctrl-C.
+pub fn run<P: Program>(global: &Global, program: P) -> anyhow::Result<P::Output> {
+    let job = Job::new(program);
+    cancel_on_interrupt(job.cancel_token());
+    let mut watch = Watch::new(global);
+    let begin = Instant::now();
+    let output = job.run(|_, progress| watch.update(progress));
+    watch.bar.finish_and_clear();
+    let output = output?;
+    if !global.quiet && !global.json {
+        eprintln!("done in {:.1} s", begin.elapsed().as_secs_f64());
+    }
+    Ok(output)
+}
