@@ -105,10 +105,11 @@ impl StochSync {
         Ok(OuterStep { view_set: k % sets.max(1), timestep, plan, blend: blend && timestep.is_some() })
     }
 
-    /// The same method without any coupling: one set of views from pure noise, hard tiles. The baseline of every report.
+    /// The same method without any coupling: each of `sets` view sets from pure noise, hard tiles. The baseline of every
+    /// report.
     #[must_use]
-    pub fn independent(&self) -> Self {
-        Self { steps: 1, warmup_steps: 1, seam_removal_steps: 0, feather: false, ..self.clone() }
+    pub fn independent(&self, sets: usize) -> Self {
+        Self { steps: sets, warmup_steps: sets, seam_removal_steps: 0, feather: false, ..self.clone() }
     }
 }
 
@@ -142,8 +143,9 @@ mod tests {
     #[test]
     fn independent_views_never_look_at_the_canvas() {
         let noise = NoiseSchedule::stable_diffusion(PredictionType::Epsilon);
-        let steps = Preset::Official.method().independent().schedule(&noise, 2).unwrap();
-        assert_eq!((steps.len(), steps[0].timestep, steps[0].blend), (1, None, false));
+        let steps = Preset::Official.method().independent(2).schedule(&noise, 2).unwrap();
+        assert_eq!(steps.len(), 2);
+        assert!(steps.iter().all(|step| step.timestep.is_none() && !step.blend));
     }
 
     #[test]
