@@ -98,8 +98,8 @@ impl CanvasProgram {
         let [height, width] = options.space.view_size();
         let latent = model.latent_size(height, width)?;
         let schedule = options.method.schedule(&model.noise_schedule, sets.len())?;
-        let guidance = Guidance::classifier_free(options.method.guidance_scale);
-        let text = TextStage::new(model, &options.prompts, views, guidance.row_weights().len() > 1)?;
+        let guidance = Guidance::ClassifierFree { scale: options.method.guidance_scale }.reduced();
+        let text = TextStage::new(model, &options.prompts, views, guidance.rows().len() > 1)?;
         let planned = schedule.iter().scan(0, |sum, step| {
             *sum += step.plan.steps.len();
             Some(*sum)
@@ -254,7 +254,7 @@ impl CanvasProgram {
             Stage::Encode { step, part: 0, .. } => work.codec.check(&format!("step {} of {steps}, encode", step + 1), false),
             Stage::Decode { step, part: 1, .. } => work.codec.check(&format!("step {} of {steps}, decode", step + 1), true),
             Stage::Denoise { step, inner } => {
-                self.evaluations += work.view_ids.dims()[0] * self.guidance.row_weights().len();
+                self.evaluations += work.view_ids.dims()[0] * self.guidance.rows().len();
                 work.denoise.check(&format!("step {} of {steps}, evaluation {}", step + 1, inner + 1))
             }
             _ => Ok(()),

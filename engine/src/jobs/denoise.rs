@@ -61,8 +61,7 @@ impl Denoise {
     pub(super) fn new(ctx: &Context, denoiser: &dyn Denoiser, noise: FreshNoise) -> Result<Self> {
         let [h, w, c] = denoiser.latent_dims();
         let dims = [denoiser.batch(), h, w, c];
-        let weights = denoiser.guidance().row_weights();
-        let rows = weights.len();
+        let rows = denoiser.guidance().rows().len();
         let zeros = vec![0.0; dims.iter().product()];
         let x = ctx.named_tensor("latents", &dims, Elem::F32)?;
         // The first step multiplies the previous estimate by zero: it must exist and be finite.
@@ -88,7 +87,8 @@ impl Denoise {
         let step = step(&mut rec, &Step { x: &x, out: &out, clean: &clean, partner: None, noise: step_noise, scalars });
         finite(&mut rec, &x, &report);
         let mut guidance = [0.0; step::MAX_ROWS];
-        guidance.iter_mut().zip(&weights).for_each(|(slot, weight)| *slot = *weight as f32);
+        let weights = denoiser.guidance().weights();
+        guidance.iter_mut().zip(weights).for_each(|(slot, weight)| *slot = weight as f32);
         let recording = rec.finish()?;
         let ctx = ctx.clone();
         Ok(Self { ctx, recording, x, before, condition, elem, noise, timesteps, report, rows, guidance, input, step })

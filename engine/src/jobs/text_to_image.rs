@@ -122,7 +122,7 @@ impl TextToImage {
             return Err(Error::Input { what: "strength", found: "no image".into(), expected: "an image to start from".into() });
         }
         let plan = plan(options.method, &model.noise_schedule, &options.plan)?;
-        let guided = Guidance::classifier_free(options.cfg_scale).row_weights().len() > 1;
+        let guided = Guidance::ClassifierFree { scale: options.cfg_scale }.reduced().rows().len() > 1;
         let text = TextStage::new(model, &options.prompts, options.batch, guided)?;
         let noise = (0..options.batch as u64).map(|i| HostNoise::new(options.rng, options.seed.wrapping_add(i))).collect();
         Ok(Self {
@@ -193,7 +193,7 @@ impl TextToImage {
         let denoiser = GuidedUNet {
             model: &self.model,
             conditioning,
-            guidance: Guidance::classifier_free(self.options.cfg_scale),
+            guidance: Guidance::ClassifierFree { scale: self.options.cfg_scale }.reduced(),
             batch: self.options.batch,
             size: self.size,
             wrap: self.options.wrap,

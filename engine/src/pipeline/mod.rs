@@ -47,11 +47,11 @@ impl StableDiffusion {
         let text_config = source.clip_text_config("text_encoder")?;
         let unet_config = source.unet_config()?;
         let vae_config = source.vae_config()?;
-        if unet_config.cross_attention_dim_at(0) != text_config.hidden_size {
+        if unet_config.context_width() != text_config.hidden_size {
             return Err(Error::UnsupportedModel {
                 component: "UNet2DConditionModel",
                 key: "cross_attention_dim",
-                found: unet_config.cross_attention_dim_at(0).to_string(),
+                found: unet_config.context_width().to_string(),
                 expected: format!("{}, the text encoder's hidden_size", text_config.hidden_size),
             });
         }
