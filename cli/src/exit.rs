@@ -51,7 +51,7 @@ fn engine_code(error: &syncline::Error) -> u8 {
     match error {
         Error::Gpu(gpu) => gpu_code(gpu),
         Error::At { source, .. } => engine_code(source),
-        Error::Load(load) => load.code() as u8,
+        Error::Load(load) => load.code().exit_code(),
         Error::Scheduler(_) | Error::Input { .. } => USAGE,
         Error::NonFinite { .. } | Error::WeightExceedsF16 { .. } => 8,
         Error::UnsupportedModel { .. } => 4,
@@ -73,7 +73,7 @@ pub fn code(error: &anyhow::Error) -> u8 {
             return gpu_code(e);
         }
         if let Some(e) = cause.downcast_ref::<LoadError>() {
-            return e.code() as u8;
+            return e.code().exit_code();
         }
         if let Some(e) = cause.downcast_ref::<OutputError>() {
             return e.exit_code();

@@ -19,6 +19,35 @@ pub enum Error {
     /// A sampling plan.
     #[error(transparent)]
     Scheduler(#[from] SchedulerError),
+    /// A failure and the stage of the job it happened in.
+    #[error("{stage}: {source}")]
+    At {
+        /// Stage and step.
+        stage: String,
+        /// The failure.
+        source: Box<Error>,
+    },
+    /// A value that a caller gave.
+    #[error("{what}: found {found}, expected {expected}")]
+    Input {
+        /// Name of the option.
+        what: &'static str,
+        /// Its value.
+        found: String,
+        /// What would do.
+        expected: String,
+    },
+    /// NaN or infinity that no single layer could be blamed for.
+    #[error("{stage}: {count} values are NaN or infinite; try --precision f32, or a lower --cfg-scale")]
+    NonFinite {
+        /// Stage and step.
+        stage: String,
+        /// How many values.
+        count: u32,
+    },
+    /// The job was asked to stop.
+    #[error("interrupted; nothing was written")]
+    Cancelled,
     /// A golden directory.
     #[error("{dir}: {problem}; a golden directory is made with tests/golden/make_golden.py")]
     Golden {
@@ -47,6 +76,14 @@ pub enum Error {
         /// What would do.
         expected: String,
     },
+}
+
+impl Error {
+    /// The same failure with the stage it happened in.
+    #[must_use]
+    pub fn at_stage(self, stage: &str) -> Self {
+        Self::At { stage: stage.to_owned(), source: Box::new(self) }
+    }
 }
 
 /// Result of the engine.

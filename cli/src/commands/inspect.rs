@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::args::{Global, InspectArgs};
+use crate::exit::Failure;
 use crate::output::{Embedded, GPano};
 
 /// Tells what a file or directory holds.
@@ -14,12 +15,30 @@ pub fn run(global: &Global, args: &InspectArgs) -> anyhow::Result<()> {
     if global.json {
         println!("{}", json!({ "schema": 1, "event": "inspect", "report": report }));
     } else {
-        print!("{report}");
+        print(&report, "");
     }
-    if let Some(problem) = report.failure() {
-        return Err(problem.into());
+    match (report.problem, report.code) {
+        (Some(message), code) => Err(Failure { code: code.map_or(3, |c| c.exit_code()), message }.into()),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+fn print(report: &syncline_loader::Report, indent: &str) {
+    println!("{indent}{}: {}", report.path, report.format);
+    if let Some(family) = &report.family {
+        println!("{indent}  looks like {family}");
+    }
+    let (parameters, bytes) = (report.parameters as f64 / 1e6, report.bytes as f64 / f64::from(1 << 20));
+    println!("{indent}  {parameters:.2} M parameters, {bytes:.1} MiB");
+    for row in &report.dtypes {
+        println!("{indent}  {}: {} tensors, {} bytes", row.dtype, row.tensors, row.bytes);
+    }
+    for row in &report.nonfinite {
+        println!("{indent}  {}: {} NaN or infinite values, the first at {}", row.name, row.count, row.first);
+    }
+    for part in report.components.values() {
+        print(part, &format!("{indent}  "));
+    }
 }
 
 fn picture(global: &Global, args: &InspectArgs) -> anyhow::Result<()> {

@@ -68,14 +68,8 @@ impl Work {
 
     /// Level and noise of the next renoising.
     pub(super) fn set_renoise(&mut self, scalars: RenoiseScalars) {
-        let project = ProjectRenoise {
-            canvas: &self.tensors.latents,
-            projection: Projection::Identity,
-            views: &self.view_ids,
-            scalars,
-            elem: Elem::F32,
-        };
-        let params = renoise_params(&project);
+        let dims = [0, 1, 2, 3].map(|i| self.tensors.latents.dims()[i]);
+        let params = renoise_params(self.tensors.latents.dims(), dims, &scalars);
         self.renoise.0.set_params(self.renoise.1, &params);
     }
 

@@ -56,7 +56,14 @@ impl StableDiffusion {
             });
         }
         let scheduler = source.scheduler_config()?;
-        let noise_schedule = NoiseSchedule::from_config(&NoiseScheduleConfig::from(&scheduler))?;
+        // Both configurations have diffusers' field names, so one is the other's form.
+        let schedule: NoiseScheduleConfig =
+            serde_json::to_value(&scheduler).and_then(serde_json::from_value).map_err(|e| Error::Input {
+                what: "scheduler_config.json",
+                found: e.to_string(),
+                expected: "a noise schedule of the DDIM family".into(),
+            })?;
+        let noise_schedule = NoiseSchedule::from_config(&schedule)?;
         let load = |component: &str| source.weights(component);
         let weights = load("text_encoder")?;
         let text_encoder = ClipTextModel::load(ctx, &weights.scope(), &text_config, elem)?;
@@ -94,7 +101,7 @@ impl StableDiffusion {
     /// Side in pixels of the images it was trained on.
     #[must_use]
     pub fn native_size(&self) -> usize {
-        self.unet.config().sample_side() * self.downscale()
+        self.unet.config().sample_hw().map_or(64, |(height, _)| height) * self.downscale()
     }
 
     /// Channels of a latent.
