@@ -16,8 +16,9 @@ use crate::exit::Failure;
 /// A prompt as given, or the text of the file behind `@`.
 fn prompt_text(given: &str) -> anyhow::Result<String> {
     let Some(path) = given.strip_prefix('@') else { return Ok(given.to_owned()) };
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Failure::input(format!("prompt file {path}: {e}; give the text itself or an existing UTF-8 file")))?;
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        Failure::input(format!("prompt file {path}: {e}; give the text itself or an existing UTF-8 file"))
+    })?;
     Ok(text.trim_end().to_owned())
 }
 

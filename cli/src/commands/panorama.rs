@@ -24,7 +24,8 @@ pub fn run(global: &Global, args: &PanoramaArgs) -> anyhow::Result<()> {
     let model = device::load(&args.device)?;
     let side = args.view_size.unwrap_or(model.native_size());
     let preset = args.preset.unwrap_or(Preset::for_latents(side / model.downscale()));
-    let scene = Scene { model, method: method(args, preset), side, views: ViewSet::Rings { sets: 2, views: args.views } };
+    let scene =
+        Scene { model, method: method(args, preset), side, views: ViewSet::Rings { sets: 2, views: args.views } };
     let space = scene.space(args)?;
     let result = scene.sample(global, &prompts, seed, &scene.method, &space)?;
     let mut written = vec![scene.write(args, &target, &prompts, seed, preset, &result)?];
@@ -70,7 +71,8 @@ struct Scene {
 impl Scene {
     fn space(&self, args: &PanoramaArgs) -> anyhow::Result<Panorama> {
         let (fov, used_fov) = (self.method.fov, self.method.used_fov);
-        let height = args.pano_size.map_or_else(|| Panorama::height_for(self.side, fov, used_fov), |[height, _]| height);
+        let height =
+            args.pano_size.map_or_else(|| Panorama::height_for(self.side, fov, used_fov), |[height, _]| height);
         let (view_side, views) = (self.side, self.views.clone());
         let interpolation = Interpolation::Bilinear;
         Ok(Panorama::new(&PanoramaOptions { height, view_side, fov, used_fov, views, interpolation })?)

@@ -163,7 +163,9 @@ impl CanvasProgram {
         match stage {
             Stage::Text => self.first_stage(0),
             Stage::Encode { step, chunk, part: 0 } => Stage::Encode { step, chunk, part: 1 },
-            Stage::Encode { step, chunk, .. } if chunk + 1 < chunks => Stage::Encode { step, chunk: chunk + 1, part: 0 },
+            Stage::Encode { step, chunk, .. } if chunk + 1 < chunks => {
+                Stage::Encode { step, chunk: chunk + 1, part: 0 }
+            }
             Stage::Encode { step, .. } => Stage::Renoise { step },
             Stage::Renoise { step } => Stage::Denoise { step, inner: 0 },
             Stage::Denoise { step, inner } if self.schedule[step].blend && !self.is_last(step, inner) => {
@@ -174,7 +176,9 @@ impl CanvasProgram {
             }
             Stage::Denoise { step, .. } | Stage::Blend { step, .. } => Stage::Decode { step, chunk: 0, part: 0 },
             Stage::Decode { step, chunk, part } if part < 2 => Stage::Decode { step, chunk, part: part + 1 },
-            Stage::Decode { step, chunk, .. } if chunk + 1 < chunks => Stage::Decode { step, chunk: chunk + 1, part: 0 },
+            Stage::Decode { step, chunk, .. } if chunk + 1 < chunks => {
+                Stage::Decode { step, chunk: chunk + 1, part: 0 }
+            }
             Stage::Decode { step, .. } => Stage::Fuse { step },
             Stage::Fuse { step } if step + 1 < self.schedule.len() => self.first_stage(step + 1),
             Stage::Fuse { .. } if self.options.method.feather && self.sets_used() > 1 => Stage::Feather,
@@ -251,8 +255,12 @@ impl CanvasProgram {
         let Some(work) = &mut self.work else { return Ok(()) };
         let steps = self.schedule.len();
         match self.stage {
-            Stage::Encode { step, part: 0, .. } => work.codec.check(&format!("step {} of {steps}, encode", step + 1), false),
-            Stage::Decode { step, part: 1, .. } => work.codec.check(&format!("step {} of {steps}, decode", step + 1), true),
+            Stage::Encode { step, part: 0, .. } => {
+                work.codec.check(&format!("step {} of {steps}, encode", step + 1), false)
+            }
+            Stage::Decode { step, part: 1, .. } => {
+                work.codec.check(&format!("step {} of {steps}, decode", step + 1), true)
+            }
             Stage::Denoise { step, inner } => {
                 self.evaluations += work.view_ids.dims()[0] * self.guidance.rows().len();
                 work.denoise.check(&format!("step {} of {steps}, evaluation {}", step + 1, inner + 1))

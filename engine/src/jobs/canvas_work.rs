@@ -129,4 +129,3 @@ fn record_fuse(
     space.fuse(&mut rec, &Fuse { canvas, coverage, views: &views, cameras: &cameras, weight, scalars });
     Ok(rec.finish()?)
 }
-

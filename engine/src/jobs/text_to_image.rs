@@ -119,12 +119,17 @@ impl TextToImage {
             return Err(Error::Input { what: "cfg-scale", found, expected: "a finite number".into() });
         }
         if options.init.is_none() && matches!(options.plan.start, Start::Strength(_)) {
-            return Err(Error::Input { what: "strength", found: "no image".into(), expected: "an image to start from".into() });
+            return Err(Error::Input {
+                what: "strength",
+                found: "no image".into(),
+                expected: "an image to start from".into(),
+            });
         }
         let plan = plan(options.method, &model.noise_schedule, &options.plan)?;
         let guided = Guidance::ClassifierFree { scale: options.cfg_scale }.reduced().rows().len() > 1;
         let text = TextStage::new(model, &options.prompts, options.batch, guided)?;
-        let noise = (0..options.batch as u64).map(|i| HostNoise::new(options.rng, options.seed.wrapping_add(i))).collect();
+        let noise =
+            (0..options.batch as u64).map(|i| HostNoise::new(options.rng, options.seed.wrapping_add(i))).collect();
         Ok(Self {
             model: model.clone(),
             options,

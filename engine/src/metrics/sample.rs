@@ -37,9 +37,7 @@ impl Equirect<'_> {
         let row = |k: f64| (y.floor() + k).clamp(0.0, height - 1.0) as usize;
         let at = |ky: f64, kx: f64| self.texel(row(ky), column(kx)).map(f64::from);
         let (a, b, c, e) = (at(0.0, 0.0), at(0.0, 1.0), at(1.0, 0.0), at(1.0, 1.0));
-        std::array::from_fn(|i| {
-            (1.0 - fy) * ((1.0 - fx) * a[i] + fx * b[i]) + fy * ((1.0 - fx) * c[i] + fx * e[i])
-        })
+        std::array::from_fn(|i| (1.0 - fy) * ((1.0 - fx) * a[i] + fx * b[i]) + fy * ((1.0 - fx) * c[i] + fx * e[i]))
     }
 }
 

@@ -15,9 +15,8 @@ impl BlendMask {
         let pixels = width * downscale;
         let half = (pixels / 2).max(2);
         let triangle = |x: usize| x.min(pixels - 1 - x) as f64 / (half - 1) as f64;
-        let row: Vec<f32> = (0..width)
-            .map(|x| (x * downscale..(x + 1) * downscale).map(triangle).fold(1.0, f64::min) as f32)
-            .collect();
+        let row: Vec<f32> =
+            (0..width).map(|x| (x * downscale..(x + 1) * downscale).map(triangle).fold(1.0, f64::min) as f32).collect();
         Self { values: row.repeat(height) }
     }
 

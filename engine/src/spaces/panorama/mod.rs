@@ -67,7 +67,12 @@ impl Panorama {
         let camera = |rotation| Camera::centred(rotation, options.fov.to_radians(), size).using([used, used]);
         let sets = options.views.rotations()?;
         let sets = sets.into_iter().map(|set| set.into_iter().map(camera).collect()).collect();
-        Ok(Self { canvas: [options.height, 2 * options.height], view: size, sets, interpolation: options.interpolation })
+        Ok(Self {
+            canvas: [options.height, 2 * options.height],
+            view: size,
+            sets,
+            interpolation: options.interpolation,
+        })
     }
 
     /// A canvas height at which views of `side` pixels and `fov` degrees lose little on their way through it: about 1.2
