@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 
 use half::f16;
+use half::slice::HalfFloatSliceExt;
 
 use super::context::Context;
 use super::error::{GpuError, Result};
@@ -70,7 +71,12 @@ impl Context {
         let (width, padded) = (tensor.shape.last(), tensor.shape.padded_last());
         let bytes = match tensor.elem {
             Elem::F32 => pad_rows(values, width, padded, f32::to_le_bytes),
-            Elem::F16 => pad_rows(values, width, padded, |v| f16::from_f32(v).to_le_bytes()),
+            Elem::F16 => {
+                // In bulk: the processor's own instructions convert slices, not single values.
+                let mut halves = vec![f16::ZERO; values.len()];
+                halves.convert_from_f32_slice(values);
+                pad_rows(&halves, width, padded, f16::to_le_bytes)
+            }
             Elem::U32 => panic!("write: {:?} holds integers", tensor.shape),
         };
         self.write_bytes(tensor, &bytes)
