@@ -7,6 +7,7 @@ mod data;
 mod modules;
 mod report;
 mod samplers;
+mod texts;
 mod trajectories;
 
 use syncline_kernels::gpu::Context;
@@ -49,7 +50,7 @@ pub fn verify(
     let mut modules = Modules::new(ctx, source, &golden, options.elem);
     let mut report = Report::new(source.label(), ctx.adapter().name.clone(), options);
     // In an order in which neighbours share their work.
-    let order = ["sched.", "te.", "unet.", "vae.", "ip2p.", "traj."];
+    let order = ["sched.", "te.", "te2.", "uncond.", "cond.", "unet.", "vae.", "ip2p.", "traj."];
     let mut names: Vec<String> = golden.expected_names();
     names.sort_by_key(|name| (order.iter().position(|p| name.starts_with(p)), name.clone()));
     for name in names {

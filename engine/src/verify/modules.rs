@@ -7,6 +7,7 @@ use syncline_kernels::tensor::{Elem, Tensor};
 use syncline_loader::ModelSource;
 
 use super::data::{Golden, channels_first};
+use super::texts::{Text, UploadedTexts};
 use crate::error::Result;
 use crate::models::vae::LOGVAR_RANGE;
 use crate::models::{AutoencoderKl, ClipTextModel, UNet2DConditionModel, UNetInputs, Wrap};
@@ -18,20 +19,20 @@ pub(super) struct Modules<'a> {
     source: &'a ModelSource,
     pub golden: &'a Golden,
     elem: Elem,
-    text_encoder: Option<ClipTextModel>,
+    text_encoders: [Option<ClipTextModel>; 2],
     unet: Option<UNet2DConditionModel>,
     vae: Option<AutoencoderKl>,
     /// Results by name, in the reference's layout, taken as they are compared.
     ready: BTreeMap<String, Vec<f32>>,
-    /// Text contexts of trajectories, by half.
-    contexts: BTreeMap<String, Vec<f32>>,
+    /// Texts as this engine encodes them, by half.
+    pub texts: BTreeMap<String, Text>,
 }
 
 /// Runs what `record` records and returns the tensors it returns, as f32 on the host.
 ///
 /// # Errors
 /// When the device fails, or a layer writes NaN or infinity: the error names it.
-fn run(ctx: &Context, record: impl FnOnce(&mut Recorder) -> Vec<Tensor>) -> Result<Vec<Vec<f32>>> {
+pub(super) fn run(ctx: &Context, record: impl FnOnce(&mut Recorder) -> Vec<Tensor>) -> Result<Vec<Vec<f32>>> {
     let mut rec = Recorder::new(ctx);
     let outputs = record(&mut rec);
     let mut kept = Vec::new();
@@ -52,8 +53,8 @@ fn run(ctx: &Context, record: impl FnOnce(&mut Recorder) -> Vec<Tensor>) -> Resu
 
 impl<'a> Modules<'a> {
     pub fn new(ctx: &'a Context, source: &'a ModelSource, golden: &'a Golden, elem: Elem) -> Self {
-        let (ready, contexts) = (BTreeMap::new(), BTreeMap::new());
-        Self { ctx, source, golden, elem, text_encoder: None, unet: None, vae: None, ready, contexts }
+        let (ready, texts) = (BTreeMap::new(), BTreeMap::new());
+        Self { ctx, source, golden, elem, text_encoders: [None, None], unet: None, vae: None, ready, texts }
     }
 
     /// The expected tensor `name` as this engine computes it, in the reference's layout; `None` when it is not known.
@@ -61,7 +62,9 @@ impl<'a> Modules<'a> {
         if !self.ready.contains_key(name) {
             let parts: Vec<&str> = name.split('.').collect();
             match parts[..] {
-                ["te", half @ ("cond" | "uncond"), _] => self.text(half)?,
+                ["te" | "te2", half @ ("cond" | "uncond"), _] | [half @ ("cond" | "uncond"), "prompt_embeds"] => {
+                    self.encode_text(half)?;
+                }
                 ["unet", "out", ..] if !self.lacks_parts() => self.unet_outputs()?,
                 ["vae", "enc", _] => self.encode()?,
                 ["vae", "dec"] => self.decode()?,
@@ -96,18 +99,24 @@ impl<'a> Modules<'a> {
 
     /// Whether the UNet's outputs contain the work of parts that this comparison does not run.
     pub fn lacks_parts(&self) -> bool {
-        self.source.has("controlnet") || self.source.index().is_sdxl()
+        self.source.has("controlnet")
     }
 
-    fn text_encoder(&mut self) -> Result<&ClipTextModel> {
-        let slot = &mut self.text_encoder;
+    /// The first or second text encoder.
+    pub fn text_encoder(&mut self, index: usize) -> Result<&ClipTextModel> {
+        let component = ["text_encoder", "text_encoder_2"][index];
+        let slot = &mut self.text_encoders[index];
         if slot.is_none() {
-            let (config, weights) =
-                (self.source.clip_text_config("text_encoder")?, self.source.weights("text_encoder")?);
+            let (config, weights) = (self.source.clip_text_config(component)?, self.source.weights(component)?);
             *slot = Some(ClipTextModel::load(self.ctx, &weights.scope(), &config, self.elem)?);
             weights.finish(&[])?;
         }
-        slot.as_ref().ok_or_else(|| self.golden.bad("text_encoder", "not loaded"))
+        slot.as_ref().ok_or_else(|| self.golden.bad(component, "not loaded"))
+    }
+
+    /// Whether the context is joined from two text encoders.
+    pub fn is_sdxl(&self) -> bool {
+        self.source.index().is_sdxl()
     }
 
     pub fn unet(&mut self) -> Result<&UNet2DConditionModel> {
@@ -130,65 +139,29 @@ impl<'a> Modules<'a> {
         slot.as_ref().ok_or_else(|| self.golden.bad("vae", "not loaded"))
     }
 
-    fn text(&mut self, half: &str) -> Result<()> {
-        let ids = self.golden.ids(&format!("ids.{half}"))?;
-        let ctx = self.ctx;
-        let model = self.text_encoder()?;
-        let tokens = ctx.upload_u32(&ids, &[1, ids.len()])?;
-        let rows = ctx.upload_u32(&model.pooled_rows(&ids, ids.len()), &[1, 1])?;
-        let values = run(ctx, |rec| {
-            let states = model.record(rec, &tokens);
-            let pooled = model.record_pooled(rec, &states.last_hidden_state, &rows);
-            vec![states.last_hidden_state, states.penultimate, pooled]
-        })?;
-        for (what, values) in ["last_hidden_state", "penultimate", "pooled"].into_iter().zip(values) {
-            if what == "last_hidden_state" {
-                self.contexts.insert(half.to_owned(), values.clone());
-            }
-            self.ready.insert(format!("te.{half}.{what}"), values);
-        }
-        Ok(())
-    }
-
-    /// The text of `half` as the UNet's context, by this engine.
-    pub fn own_context(&mut self, half: &str) -> Result<Vec<f32>> {
-        if !self.contexts.contains_key(half) {
-            self.text(half)?;
-        }
-        Ok(self.contexts.get(half).cloned().unwrap_or_default())
-    }
-
-    /// The same by the reference, where the directory has it: a module is to be measured alone.
-    fn reference_context(&mut self, half: &str) -> Result<Vec<f32>> {
-        match self.golden.maybe_expected(&format!("te.{half}.last_hidden_state"))? {
-            Some(states) => Ok(states.to_f32()),
-            None => self.own_context(half),
-        }
-    }
-
     fn unet_outputs(&mut self) -> Result<()> {
         let (sample, dims) = self.golden.image("unet.sample")?;
-        let cond = self.reference_context("cond")?;
-        let both = [self.reference_context("uncond")?, cond.clone()].concat();
+        let [uncond, cond] = [self.reference_text("uncond")?, self.reference_text("cond")?];
         let row = sample.len() / dims[0];
-        self.unet_output("unet.out.t601", &sample, dims, (601.0, &both))?;
+        self.unet_output("unet.out.t601", &sample, dims, (601.0, &[&uncond, &cond]))?;
         let one = [1, dims[1], dims[2], dims[3]];
-        self.unet_output("unet.out.t1.b1", &sample[sample.len() - row..], one, (1.0, &cond))
+        self.unet_output("unet.out.t1.b1", &sample[sample.len() - row..], one, (1.0, &[&cond]))
     }
 
-    fn unet_output(&mut self, name: &str, sample: &[f32], dims: [usize; 4], (t, text): (f32, &[f32])) -> Result<()> {
+    fn unet_output(&mut self, name: &str, sample: &[f32], dims: [usize; 4], (t, rows): (f32, &[&Text])) -> Result<()> {
         let ctx = self.ctx;
         let unet = self.unet()?;
-        let (batch, width, channels) = (dims[0], unet.config().context_width(), unet.config().out_channels);
+        let channels = unet.config().out_channels;
+        let texts = UploadedTexts::new(ctx, unet, rows, [dims[1], dims[2]])?;
         let sample = ctx.upload(sample, &dims, Elem::F32)?;
-        let timesteps = ctx.upload(&vec![t; batch], &[batch], Elem::F32)?;
-        let text = ctx.upload(text, &[batch, text.len() / (batch * width), width], Elem::F32)?;
+        let timesteps = ctx.upload(&vec![t; dims[0]], &[dims[0]], Elem::F32)?;
         let output = run(ctx, |rec| {
-            let context = unet.record_context(rec, &text);
+            let context = unet.record_context(rec, &texts.context);
             let (sample, timesteps, context) = (&sample, &timesteps, &context);
-            vec![unet.record(rec, &UNetInputs { sample, timesteps, context, added: None, wrap: Wrap::default() })]
+            let added = texts.added();
+            vec![unet.record(rec, &UNetInputs { sample, timesteps, context, added, wrap: Wrap::default() })]
         })?;
-        self.put(name, &output[0], [batch, dims[1], dims[2], channels]);
+        self.put(name, &output[0], [dims[0], dims[1], dims[2], channels]);
         Ok(())
     }
 

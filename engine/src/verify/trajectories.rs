@@ -6,6 +6,7 @@ use syncline_kernels::tensor::{Elem, Tensor};
 use super::data::{channels_first, channels_last};
 use super::modules::Modules;
 use super::samplers::{State, draws_noise, make_plan, sampler};
+use super::texts::{Text, UploadedTexts};
 use crate::error::Result;
 use crate::guidance::{Guidance, Row};
 use crate::models::{UNetInputs, Wrap};
@@ -122,23 +123,19 @@ impl Modules<'_> {
     }
 
     fn denoiser(&mut self, guidance: &Guidance, [_, h, w, _]: [usize; 4]) -> Result<Denoiser> {
-        let mut text = Vec::new();
-        for &row in guidance.rows() {
-            text.extend(self.own_context(half(row))?);
-        }
-        let (ctx, rows) = (self.ctx, guidance.rows().len());
+        let texts: Vec<Text> = guidance.rows().iter().map(|&row| self.own_text(half(row))).collect::<Result<_>>()?;
+        let (ctx, rows) = (self.ctx, texts.len());
         let unet = self.unet()?;
-        let width = unet.config().context_width();
-        let text = ctx.upload(&text, &[rows, text.len() / (rows * width), width], Elem::F32)?;
+        let texts = UploadedTexts::new(ctx, unet, &texts.iter().collect::<Vec<_>>(), [h, w])?;
         let sample = ctx.tensor(&[rows, h, w, unet.config().in_channels], Elem::F32)?;
         let timesteps = ctx.tensor(&[rows], Elem::F32)?;
         let mut rec = Recorder::new(ctx);
-        let context = unet.record_context(&mut rec, &text);
+        let context = unet.record_context(&mut rec, &texts.context);
         let inputs = UNetInputs {
             sample: &sample,
             timesteps: &timesteps,
             context: &context,
-            added: None,
+            added: texts.added(),
             wrap: Wrap::default(),
         };
         let output = unet.record(&mut rec, &inputs);
