@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::TypedValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use syncline::methods::Preset;
 use syncline::rng::NoiseMode;
@@ -50,6 +51,8 @@ pub enum Command {
     Img2img(Img2imgArgs),
     /// A 360° panorama: views sampled together on a sphere
     Panorama(Box<PanoramaArgs>),
+    /// Pictures of one size in a grid
+    ContactSheet(ContactSheetArgs),
     /// Compares a model with numbers made by the PyTorch reference
     Verify(VerifyArgs),
     /// The adapters of this machine and what they can do
@@ -241,6 +244,25 @@ pub struct PanoramaArgs {
     /// Measure the result and its uncoupled baseline; JSON goes here, a table to stderr, the baseline beside the output
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ContactSheetArgs {
+    /// Pictures, row by row
+    #[arg(required = true)]
+    pub pictures: Vec<PathBuf>,
+    /// Pictures in a row
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=100).map(usize::from))]
+    pub columns: usize,
+    /// Pixels between pictures
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(0..=1000).map(usize::from))]
+    pub gap: usize,
+    /// Output file (PNG)
+    #[arg(short, long, default_value = "sheet.png")]
+    pub output: PathBuf,
+    /// Overwrite the output file
+    #[arg(long)]
+    pub force: bool,
 }
 
 #[derive(Debug, Args)]

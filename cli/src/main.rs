@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Command::Txt2img(args) => commands::images::txt2img(&cli.global, args),
         Command::Img2img(args) => commands::images::img2img(&cli.global, args),
         Command::Panorama(args) => commands::panorama::run(&cli.global, args),
+        Command::ContactSheet(args) => commands::contact_sheet::run(&cli.global, args),
         Command::Verify(args) => commands::verify::run(&cli.global, args),
         Command::Devices(args) => commands::devices::run(&cli.global, args),
         Command::Inspect(args) => commands::inspect::run(&cli.global, args),

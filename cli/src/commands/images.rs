@@ -38,7 +38,8 @@ struct Request<'a> {
     init: Option<(InitImage, f64)>,
 }
 
-fn read_image(path: &Path) -> anyhow::Result<InitImage> {
+/// A picture from disk, within limits.
+pub(super) fn read_image(path: &Path) -> anyhow::Result<InitImage> {
     let refuse = |e: String| Failure::input(format!("{}: {e}; give a PNG, JPEG or WebP picture", path.display()));
     let mut reader = image::ImageReader::open(path).map_err(|e| refuse(e.to_string()))?;
     let mut limits = image::Limits::default();
