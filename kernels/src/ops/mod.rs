@@ -28,9 +28,12 @@ pub(crate) const ACTIVATION: &str = include_str!("../wgsl/lib/activation.wgsl");
 /// Every kernel there is. Validation of all variants, portability tests and docs run over this list.
 #[rustfmt::skip] // One line per entry.
 pub const KERNELS: &[&Kernel] = &[
+    &attention::KERNEL_16,
+    &attention::KERNEL_32,
     &attention::KERNEL_64,
     &attention::KERNEL_160,
     &attention::KERNEL_512,
+    &attention::KERNEL_TILED,
     &conv2d::KERNEL,
     &convert::KERNEL,
     &convert::KERNEL_WIDE,

@@ -1,4 +1,7 @@
 //! Multi-head attention with a streaming softmax: scores never reach memory.
+//!
+//! Two kernels for one formula: software adapters (lavapipe, WARP) want many queries per invocation and no barriers, GPUs
+//! want their workgroup memory used. Both are tested on every adapter.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -10,26 +13,44 @@ mod oracle;
 #[cfg(test)]
 mod tests;
 
-const fn rows_of(row: &'static [&'static str], variants: &'static [&'static [(&'static str, f64)]]) -> Kernel {
-    Kernel {
-        name: "attention",
-        source: include_str!("attention.wgsl"),
-        libs: row,
-        access: &[Access::Read, Access::Read, Access::Read, Access::Write],
-        params: size_of::<Params>(),
-        subgroups: false,
-        stores: &Store::ALL,
-        variants,
-    }
-}
+/// What all attention kernels share.
+const BASE: Kernel = Kernel {
+    name: "attention",
+    source: include_str!("attention.wgsl"),
+    libs: &[],
+    access: &[Access::Read, Access::Read, Access::Read, Access::Write],
+    params: size_of::<Params>(),
+    subgroups: false,
+    stores: &Store::ALL,
+    variants: &[&[]],
+};
 
-/// Heads of up to 64 channels.
-pub const KERNEL_64: Kernel =
-    rows_of(&["const ROW = 16u;"], &[&[("QUADS", 2.0)], &[("QUADS", 4.0)], &[("QUADS", 8.0)], &[("QUADS", 16.0)]]);
-/// Heads of 68 to 160 channels.
-pub const KERNEL_160: Kernel = rows_of(&["const ROW = 40u;"], &[&[("QUADS", 20.0)], &[("QUADS", 40.0)]]);
-/// Heads of 164 to 512 channels.
-pub const KERNEL_512: Kernel = rows_of(&["const ROW = 128u;"], &[&[("QUADS", 128.0)]]);
+/// Heads of up to 16 channels, software adapters.
+pub const KERNEL_16: Kernel = Kernel { libs: &["const ROWS = 8u; const ROW = 4u;"], ..BASE };
+/// Heads of up to 32 channels, software adapters.
+pub const KERNEL_32: Kernel = Kernel { libs: &["const ROWS = 8u; const ROW = 8u;"], ..BASE };
+/// Heads of up to 64 channels, software adapters.
+pub const KERNEL_64: Kernel = Kernel { libs: &["const ROWS = 8u; const ROW = 16u;"], ..BASE };
+/// Heads of up to 160 channels, software adapters.
+pub const KERNEL_160: Kernel = Kernel { libs: &["const ROWS = 4u; const ROW = 40u;"], ..BASE };
+/// Heads of up to 512 channels, software adapters.
+pub const KERNEL_512: Kernel = Kernel { libs: &["const ROWS = 2u; const ROW = 128u;"], ..BASE };
+
+/// Heads of any size, adapters with workgroup memory of their own. `LANES` is `GROUPS · D / 4`.
+pub const KERNEL_TILED: Kernel = Kernel {
+    name: "attention_tiled",
+    source: include_str!("tiled.wgsl"),
+    variants: &[
+        &[("GROUPS", 8.0), ("LANES", 32.0)],
+        &[("GROUPS", 8.0), ("LANES", 64.0)],
+        &[("GROUPS", 8.0), ("LANES", 80.0)],
+        &[("GROUPS", 8.0), ("LANES", 128.0)],
+        &[("GROUPS", 8.0), ("LANES", 160.0)],
+        &[("GROUPS", 4.0), ("LANES", 160.0)],
+        &[("GROUPS", 2.0), ("LANES", 256.0)],
+    ],
+    ..BASE
+};
 
 /// `(name, [B, L, S, heads, D], causal)` of the models' layers, for tests and benches.
 pub const CASES: &[(&str, [usize; 5], bool)] = &[
@@ -74,7 +95,8 @@ struct Params {
     heads: u32,
     causal: u32,
     scale: f32,
-    pad: [u32; 3],
+    quads: u32,
+    pad: [u32; 2],
 }
 
 struct Dims {
@@ -112,28 +134,58 @@ impl Dims {
 /// # Panics
 /// When shapes, element types or heads do not fit together.
 pub fn attention(rec: &mut Recorder, op: &Attention<'_>) -> Tensor {
+    let software = rec.context().caps().software;
+    launch(rec, op, !software)
+}
+
+/// The register kernel for heads of `size` channels, and its queries per workgroup (`LANES · ROWS`).
+fn register_kernel(size: usize) -> (&'static Kernel, usize) {
+    match size {
+        0..=16 => (&KERNEL_16, 64),
+        17..=32 => (&KERNEL_32, 64),
+        33..=64 => (&KERNEL_64, 64),
+        65..=160 => (&KERNEL_160, 32),
+        _ => (&KERNEL_512, 16),
+    }
+}
+
+/// Groups of 8 queries per workgroup: as many as 256 invocations allow, at most 8.
+fn groups(quads: usize) -> usize {
+    match quads {
+        0..=32 => 8,
+        33..=64 => 4,
+        _ => 2,
+    }
+}
+
+fn launch(rec: &mut Recorder, op: &Attention<'_>, tiled: bool) -> Tensor {
     let dims = Dims::new(op);
     let y = rec.temp(op.q.dims(), op.q.elem());
+    let quads = dims.size / 4;
     let params = Params {
         queries: dims.queries as u32,
         keys: dims.keys as u32,
         heads: op.heads as u32,
         causal: u32::from(op.causal),
         scale: (std::f64::consts::LOG2_E / (dims.size as f64).sqrt()) as f32,
-        pad: [0; 3],
+        quads: quads as u32,
+        pad: [0; 2],
     };
-    let kernel = match dims.size {
-        0..=64 => &KERNEL_64,
-        65..=160 => &KERNEL_160,
-        _ => &KERNEL_512,
+    let groups = groups(quads);
+    let shape = [("GROUPS", groups as f64), ("LANES", (groups * quads) as f64)];
+    let (kernel, rows, overrides) = if tiled {
+        (&KERNEL_TILED, 8 * groups, &shape[..])
+    } else {
+        let (kernel, rows) = register_kernel(dims.size);
+        (kernel, rows, &[][..])
     };
     rec.launch(&Launch {
         kernel,
         store: Store::of(op.q.elem(), rec.context()),
-        overrides: &[("QUADS", (dims.size / 4) as f64)],
+        overrides,
         bind: &[op.q, op.k, op.v, &y],
         params: bytemuck::bytes_of(&params),
-        grid: [dims.queries.div_ceil(64) as u32, op.heads as u32, dims.batch as u32],
+        grid: [dims.queries.div_ceil(rows) as u32, op.heads as u32, dims.batch as u32],
         flops: 4 * (dims.batch * dims.queries * dims.keys * op.heads * dims.size) as u64,
     });
     y
