@@ -12,7 +12,6 @@ use bytemuck::{Pod, Zeroable};
 
 use super::noise::{ANGLES, ImageShape};
 use super::project_renoise::{Interpolation, PANORAMA, assert_cameras, canvas_size};
-use super::{GRID, linear_grid};
 use crate::gpu::{Access, DispatchId, Kernel, Launch, Recorder, Store};
 use crate::tensor::{Elem, Tensor};
 
@@ -20,7 +19,7 @@ use crate::tensor::{Elem, Tensor};
 pub const KERNEL: Kernel = Kernel {
     name: "fuse_views",
     source: include_str!("fuse_views.wgsl"),
-    libs: &[GRID, ANGLES, PANORAMA],
+    libs: &[ANGLES, PANORAMA],
     access: &[Access::Read, Access::Read, Access::ReadWrite, Access::Write],
     params: size_of::<Params>(),
     subgroups: false,
@@ -113,7 +112,7 @@ struct Params {
     feather: f32,
     exponent: f32,
     views: u32,
-    count: u32,
+    pad: u32,
     c4: u32,
     channels: u32,
     width: u32,
@@ -148,15 +147,15 @@ pub fn fuse_views(rec: &mut Recorder, fuse: &FuseViews<'_>) -> DispatchId {
         Weight::Cosine => 2.0,
         Weight::Winner => 3.0,
     };
-    let caps = rec.context().caps();
-    let items = fuse.coverage.shape().padded_len() * fuse.canvas.shape().padded_last() / 4;
+    let (quads, columns) = (fuse.canvas.shape().padded_last() / 4, fuse.coverage.shape().padded_last());
+    let items = canvas[0] * columns * quads;
     rec.launch(&Launch {
         kernel: &KERNEL,
         store: Store::of(fuse.views.elem(), rec.context()),
         overrides: &[("WEIGHT", weight), ("BILINEAR", fuse.interpolation.constant())],
         bind: &[fuse.views, fuse.cameras, fuse.canvas, fuse.coverage],
         params: &params(canvas, views, &fuse.scalars),
-        grid: linear_grid(items, 64, caps.grid),
+        grid: [columns.div_ceil(8) as u32, canvas[0].div_ceil(8) as u32, quads as u32],
         flops: (25 * views[0] * items) as u64,
     })
 }
@@ -183,7 +182,7 @@ pub fn params(canvas: &[usize], views: &[usize], scalars: &FuseScalars) -> Vec<u
         feather: scalars.feather,
         exponent: scalars.exponent,
         views: views[0] as u32,
-        count: items as u32,
+        pad: 0,
         c4: shape.c4,
         channels: shape.channels,
         width: views[2] as u32,

@@ -1,7 +1,8 @@
 // out[r B + b, p, :] = (scale x[b, p, :], cond[(r B + b) mod Bc, p, :]): the state R times over (guidance rows), each followed
 // by further input channels (image latents of InstructPix2Pix, mask and latents of inpainting).
 // Layout: x [B, h, w, C] f32; cond [Bc, h, w, Ce] elem4, Bc divides R B; out [R B, h, w, C + Ce] elem4.
-// Bindings: 0 x, 1 cond (scratch and never read when COND is 0), 2 out. Grid: one invocation per 4-vector of out, workgroups of 64.
+// Bindings: 0 x, 1 cond (scratch and never read when COND is 0), 2 out.
+// Grid: one invocation per 4-vector of out, workgroups of 64.
 // Numerics: one product, rounded to the storage type.
 struct Params {
     scale: f32, count: u32, out4: u32, x4: u32,
@@ -35,12 +36,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if (i >= params.count) {
         return;
     }
-    let row = i / params.out4;
-    let q = i % params.out4;
     if (COND == 0u) {
-        out[i] = st(params.scale * x[(row % params.x_rows) * params.x4 + q]);
+        // One division of the index is enough when rows keep their length.
+        out[i] = st(params.scale * x[i % (params.x_rows * params.x4)]);
         return;
     }
+    let row = i / params.out4;
+    let q = i % params.out4;
     let c = 4u * q;
     out[i] = st(vec4<f32>(lane(row, c), lane(row, c + 1u), lane(row, c + 2u), lane(row, c + 3u)));
 }

@@ -12,7 +12,6 @@ pub(crate) mod oracle;
 use bytemuck::{Pod, Zeroable};
 
 use super::noise::{ANGLES, ImageShape, NoiseKey, PHILOX, assert_view_ids};
-use super::{GRID, linear_grid};
 use crate::gpu::{Access, DispatchId, Kernel, Launch, Recorder, Store};
 use crate::tensor::{Elem, Tensor};
 
@@ -26,7 +25,7 @@ pub(crate) const PANORAMA: &str = include_str!("../../wgsl/lib/panorama.wgsl");
 pub const KERNEL: Kernel = Kernel {
     name: "project_renoise",
     source: include_str!("project_renoise.wgsl"),
-    libs: &[GRID, PHILOX, ANGLES, PANORAMA],
+    libs: &[PHILOX, ANGLES, PANORAMA],
     access: &[Access::Read, Access::Read, Access::Read, Access::Write],
     params: size_of::<Params>(),
     subgroups: false,
@@ -124,14 +123,14 @@ struct Params {
     sigma: f32,
     gain: f32,
     offset: f32,
-    count: u32,
+    pad0: u32,
     c4: u32,
     channels: u32,
     width: u32,
     height: u32,
     canvas_width: u32,
     canvas_height: u32,
-    pad: u32,
+    pad1: u32,
 }
 
 /// Views `[V, h, w, C]`. The id is for [`params()`] of the next step.
@@ -152,14 +151,14 @@ pub fn project_renoise(rec: &mut Recorder, project: &ProjectRenoise<'_>) -> (Ten
             (cameras, 1.0, interpolation.constant())
         }
     };
-    let caps = rec.context().caps();
+    let planes = dims[0] * out.shape().padded_last() / 4;
     let id = rec.launch(&Launch {
         kernel: &KERNEL,
         store: Store::of(project.elem, rec.context()),
         overrides: &[("SPACE", space), ("BILINEAR", bilinear)],
         bind: &[canvas, cameras, project.views, &out],
         params: &params(canvas.dims(), dims, &project.scalars),
-        grid: linear_grid(out.shape().padded_len() / 4, 64, caps.grid),
+        grid: [dims[2].div_ceil(8) as u32, dims[1].div_ceil(8) as u32, planes as u32],
         flops: 100 * out.shape().len() as u64,
     });
     (out, id)
@@ -189,14 +188,14 @@ pub fn params(canvas: &[usize], views: [usize; 4], scalars: &RenoiseScalars) -> 
         sigma: scalars.sigma,
         gain: scalars.gain,
         offset: scalars.offset,
-        count: shape.count,
+        pad0: 0,
         c4: shape.c4,
         channels: shape.channels,
         width: views[2] as u32,
         height: views[1] as u32,
         canvas_width,
         canvas_height,
-        pad: 0,
+        pad1: 0,
     })
     .to_vec()
 }

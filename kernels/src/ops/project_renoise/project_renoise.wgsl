@@ -3,14 +3,14 @@
 // SPACE 0: the canvas is the views themselves, [V, h, w, C] (renoise encoded latents); 1: [Hc, Wc, C] equirectangular.
 // Layout: canvas f32; out [V, h, w, C] elem4. xi: element of view views[v], as in `noise`.
 // Bindings: 0 canvas, 1 cameras f32 [V, 16] (scratch when SPACE is 0), 2 views u32 [V], 3 out.
-// Grid: one invocation per 4-vector of out, workgroups of 64.
+// Grid: tiles of 8 x 8 pixels, z the view and within it the 4-vector of a pixel.
 // Numerics: f32; positions to 1e-3 texel at 8192 x 4096 (panorama.wgsl). Columns wrap, rows clamp.
 // Needs philox.wgsl, angles.wgsl, panorama.wgsl.
 struct Params {
     key: vec4<u32>,
     signal: f32, sigma: f32, gain: f32, offset: f32,
-    count: u32, c4: u32, channels: u32, width: u32,
-    height: u32, canvas_width: u32, canvas_height: u32, pad0: u32,
+    pad0: u32, c4: u32, channels: u32, width: u32,
+    height: u32, canvas_width: u32, canvas_height: u32, pad1: u32,
 }
 
 override SPACE: u32 = 0u;
@@ -42,23 +42,21 @@ fn sample_canvas(position: vec2<f32>, q: u32) -> vec4<f32> {
     return mix(top, bottom, f.y);
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) local: u32) {
-    let i = linear_index(group, groups, local, 64u);
-    if (i >= params.count) {
+@compute @workgroup_size(8, 8)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    if (id.x >= params.width || id.y >= params.height) {
         return;
     }
-    let q = i % params.c4;
+    let view = id.z / params.c4;
+    let q = id.z % params.c4;
     let channel = 4u * q;
-    let pixels = params.width * params.height;
-    let pixel = (i / params.c4) % pixels;
-    let view = i / (params.c4 * pixels);
+    let pixel = id.y * params.width + id.x;
+    let i = (view * params.width * params.height + pixel) * params.c4 + q;
     var value: vec4<f32>;
     if (SPACE == 0u) {
         value = canvas[i];
     } else {
-        let p = vec2<f32>(vec2<u32>(pixel % params.width, pixel / params.width)) + 0.5;
+        let p = vec2<f32>(id.xy) + 0.5;
         let ray = view_ray(camera_of(view), p, vec2<f32>(vec2<u32>(params.width, params.height)));
         let size = vec2<f32>(vec2<u32>(params.canvas_width, params.canvas_height));
         value = sample_canvas(equirect_position(ray, size), q);

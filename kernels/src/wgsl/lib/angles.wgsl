@@ -10,9 +10,9 @@ fn cos_sin_quarters(quarter: i32, rest: f32) -> vec2<f32> {
     return select(turned, -turned, (quarter & 2) == 2);
 }
 
-// (cos, sin) of n / d quarter turns, -4 d <= n, d > 0: the reduction is exact, in integers (|n|, d < 2^26).
+// (cos, sin) of n / d quarter turns, d > 0. Which quarter is a matter of rounding; the rest is exact, in integers below 2^24.
 fn cos_sin_ratio(n: i32, d: i32) -> vec2<f32> {
-    let quarter = (2 * n + 9 * d) / (2 * d) - 4;
+    let quarter = i32(floor(f32(n) / f32(d) + 0.5));
     return cos_sin_quarters(quarter, f32(n - quarter * d) / f32(d));
 }
 
