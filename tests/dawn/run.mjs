@@ -1,7 +1,7 @@
 // Compiles every shader and runs the cases of a folder written by tests/tests/dawn.rs in Dawn, Chrome's WebGPU.
 // usage: node run.mjs FOLDER     reads FOLDER/manifest.json, writes FOLDER/report.json and CASE.BINDING.out
 //
-// manifest: { shaders: [{ name, file, overrides, access, params, f16 }],
+// manifest: { shaders: [{ name, file, overrides, access, features }],
 //             cases: [{ name, shader, grid, params, bindings: [file] }] }, files relative to FOLDER; `shader` is an index.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,13 +12,15 @@ const folder = process.argv[2];
 const load = (file) => readFileSync(join(folder, file));
 const { shaders, cases } = JSON.parse(load('manifest.json'));
 
-// No feature but f16 and no limit above the defaults: what any WebGPU device must be able to do.
+// No limit above the defaults and no feature that no shader asks for: what any WebGPU device must be able to do.
 const gpu = create(process.platform === 'linux' ? ['backend=vulkan'] : []);
 const adapter = await gpu.requestAdapter();
 if (!adapter) throw new Error('Dawn finds no adapter');
-const f16 = adapter.features.has('shader-f16');
-const device = await adapter.requestDevice({ requiredFeatures: f16 ? ['shader-f16'] : [] });
-const report = { adapter: adapter.info.description, f16, compiled: 0, skipped: [], failures: [], ran: [], seconds: [] };
+const features = ['shader-f16', 'subgroups'].filter((feature) => adapter.features.has(feature));
+const device = await adapter.requestDevice({ requiredFeatures: features });
+const report = {
+  adapter: adapter.info.description, features, compiled: 0, skipped: [], failures: [], ran: [], seconds: [],
+};
 
 // Everything `work` does under an error scope; the first error is thrown.
 async function guarded(work) {
@@ -96,7 +98,7 @@ async function run(one, { layout, pipeline }, access) {
 const compiled = shaders.map(() => null);
 async function compileAt(index) {
   const shader = shaders[index];
-  if (shader.f16 && !f16) {
+  if (!shader.features.every((feature) => features.includes(feature))) {
     report.skipped.push(shader.name);
     return;
   }
