@@ -2,7 +2,7 @@
 //! 3") and Box–Muller.
 //!
 //! Every number is a function of (seed, trajectory, purpose, step, view, element) and of nothing else, so micro-batches,
-//! replays and other adapters draw the same noise. The definition stands in `wgsl/lib/philox.wgsl`; [`fn@crate::ops::step`]
+//! replays and other adapters draw the same noise. The definition stands in `wgsl/lib/philox.wgsl`; `step`
 //! and `project_renoise` draw from the same functions inside their own kernels.
 
 pub(crate) mod oracle;
