@@ -1,6 +1,7 @@
 //! One truth: a kernel's descriptor beside its source, compared with what naga reads out of the source.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 
 use naga::valid::GlobalUse;
 use naga::{AddressSpace, GlobalVariable, Handle, StorageAccess};
@@ -145,6 +146,25 @@ fn no_kernel_is_listed_twice_and_each_has_a_variant() {
         let distinct: HashSet<String> = kernel.variants.iter().map(|variant| format!("{variant:?}")).collect();
         assert_eq!(distinct.len(), kernel.variants.len(), "{}: a variant twice", kernel.name);
     }
+}
+
+/// A descriptor that is not in the registry escapes every test here.
+#[test]
+fn every_public_descriptor_is_registered() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kernels/src/ops");
+    let read = |file: &Path| std::fs::read_to_string(file).unwrap();
+    let registry = read(&folder.join("mod.rs"));
+    let mut found = 0;
+    for op in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+        let module = op.file_name().and_then(|name| name.to_str()).unwrap();
+        let source = read(&op.join("mod.rs"));
+        for line in source.lines().filter(|line| line.starts_with("pub const ") && line.contains(": Kernel =")) {
+            let name = line["pub const ".len()..].split(':').next().unwrap();
+            assert!(registry.contains(&format!("&{module}::{name},")), "ops::KERNELS lacks {module}::{name}");
+            found += 1;
+        }
+    }
+    assert_eq!(found, KERNELS.len(), "descriptors found in the sources and registered");
 }
 
 #[test]
