@@ -188,7 +188,7 @@ impl Tensor {
         let dims = self.dims();
         assert!(count > 0 && first + count <= dims[0], "slice: {first}..{} of {dims:?}", first + count);
         let offset = start + self.bytes() / dims[0] as u64 * first as u64;
-        assert!(offset % 256 == 0, "slice: entry {first} of {dims:?} {} begins at byte {offset}", self.elem);
+        assert!(offset.is_multiple_of(256), "slice: entry {first} of {dims:?} {} begins at byte {offset}", self.elem);
         let dims: Vec<usize> = std::iter::once(count).chain(dims[1..].iter().copied()).collect();
         let storage = Storage::Resident { buffer: buffer.clone(), start: offset };
         Self { shape: Shape::new(&dims), elem: self.elem, storage }
@@ -201,7 +201,7 @@ impl Tensor {
     #[must_use]
     pub fn reshape(&self, dims: &[usize]) -> Self {
         let shape = Shape::new(dims);
-        let unpadded = shape.last() % 4 == 0 && self.shape.last() % 4 == 0;
+        let unpadded = shape.last().is_multiple_of(4) && self.shape.last().is_multiple_of(4);
         assert!(
             (shape.last() == self.shape.last() || unpadded) && shape.len() == self.shape.len(),
             "reshape {:?} -> {shape:?}: rows must keep their length",

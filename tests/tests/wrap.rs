@@ -1,5 +1,4 @@
 //! With wrapped edges a model knows no border: it commutes with rolling its input around.
-#![expect(clippy::unwrap_used, reason = "a test that cannot open the model has failed")]
 
 use syncline::models::{UNetInputs, Wrap};
 use syncline::pipeline::StableDiffusion;

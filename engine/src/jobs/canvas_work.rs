@@ -123,7 +123,13 @@ fn record_fuse(
 ) -> Result<Recording> {
     let sets = space.view_sets();
     let count = sets[0].len();
-    let scalars = FuseScalars { gain: 0.5, offset: 0.5, clamp: Some([0.01, 0.99]), exponent: FEATHER_EXPONENT, ..Default::default() };
+    let scalars = FuseScalars {
+        gain: 0.5,
+        offset: 0.5,
+        clamp: Some([0.01, 0.99]),
+        exponent: FEATHER_EXPONENT,
+        ..Default::default()
+    };
     let (cameras, views, weight) = match set {
         Some(set) => (sets[set].clone(), views.slice(set * count, count), Weight::Count),
         None => (sets.concat(), views.clone(), Weight::Cosine),

@@ -53,13 +53,14 @@ impl ResnetBlock2D {
         let ResnetShape { channels, skip, outputs, time, groups, eps } = shape;
         let inputs = channels + skip;
         let has_shortcut = inputs != outputs;
-        if skip > 0 && !has_shortcut {
-            // Without a shortcut convolution, x and skip would have to be joined for the residual alone.
+        // Without a shortcut convolution, x and skip would have to be joined for the residual alone; and skips begin at
+        // a whole vector of four.
+        if skip > 0 && (!has_shortcut || !channels.is_multiple_of(4)) {
             return Err(Error::UnsupportedModel {
                 component: "UNet2DConditionModel",
                 key: "block_out_channels",
                 found: format!("{channels} + {skip} channels at {}", source.name()),
-                expected: format!("another sum than the block's {outputs}"),
+                expected: format!("multiples of 4 with another sum than the block's {outputs}"),
             });
         }
         let three = ConvGeometry::THREE;

@@ -5,7 +5,10 @@ use syncline_kernels::ops::attention;
 use syncline_kernels::tensor::Tensor;
 
 use super::{Epilogue, Linear, Source};
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+/// Channels per head that the kernel takes at most; VAEs have one head of 512.
+const MAX_HEAD: usize = 512;
 
 /// Checkpoint names of the projections, and which of them carry a bias.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +51,15 @@ impl Attention {
         context: usize,
         heads: usize,
     ) -> Result<Self> {
+        let size = channels / heads;
+        if !size.is_multiple_of(4) || size > MAX_HEAD {
+            return Err(Error::UnsupportedModel {
+                component: "attention",
+                key: "channels per head",
+                found: format!("{size} at {}", source.name()),
+                expected: format!("a multiple of 4 up to {MAX_HEAD}"),
+            });
+        }
         let [q, k, v, out] = names.projections.map(|name| source.at(name));
         let load = if names.biased { Linear::load } else { Linear::load_unbiased };
         Ok(Self {

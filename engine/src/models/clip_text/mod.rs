@@ -9,7 +9,7 @@ use syncline_kernels::tensor::{Elem, Tensor};
 use syncline_loader::Scope;
 use syncline_loader::config::ClipTextConfig;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nn::{Epilogue, LayerNorm, Linear, Source};
 use layer::ClipEncoderLayer;
 
@@ -43,6 +43,15 @@ fn load_table(source: &Source<'_>, rows: usize, width: usize) -> Result<Vec<Tens
     let row_bytes = width.next_multiple_of(4) as u64 * source.elem().bytes();
     let caps = source.context().caps();
     let fitting = (caps.max_binding.min(caps.max_buffer) / row_bytes).max(1);
+    let pieces = rows.div_ceil(usize::try_from(fitting).unwrap_or(rows));
+    if pieces > embed_tokens::MAX_PARTS {
+        return Err(Error::UnsupportedModel {
+            component: "CLIPTextModel",
+            key: "vocab_size",
+            found: format!("{rows} tokens of {width} channels, {pieces} bindings of this adapter"),
+            expected: format!("at most {} bindings", embed_tokens::MAX_PARTS),
+        });
+    }
     let per_piece = rows.min(usize::try_from(fitting).unwrap_or(rows));
     let pieces = host.chunks(per_piece * width);
     pieces.map(|piece| source.upload("weight", piece, &[piece.len() / width, width])).collect()

@@ -54,7 +54,7 @@ pub(super) struct TimeEmbedding {
 #[derive(Debug)]
 enum Second {
     Time(Linear),
-    TimeAndAdded(AddedEmbedding),
+    TimeAndAdded(Box<AddedEmbedding>),
 }
 
 /// `add_embedding` of the kind `text_time`.
@@ -83,11 +83,11 @@ impl TimeEmbedding {
             Some((dim, inputs)) => {
                 let add = model.at("add_embedding");
                 let ids = TIME_IDS * dim;
-                Second::TimeAndAdded(AddedEmbedding {
+                Second::TimeAndAdded(Box::new(AddedEmbedding {
                     add_time_proj: Sinusoids { dim, ..time_proj },
                     linear_1: TwoInputLinear::load(&add.at("linear_1"), [inputs - ids, ids], width)?,
                     linear_2: TwoInputLinear::load_sum([&source.at("linear_2"), &add.at("linear_2")], width, width)?,
-                })
+                }))
             }
         };
         Ok(Self {
