@@ -31,12 +31,12 @@ pub const KERNEL_STATS: Kernel = Kernel {
 pub const KERNEL_MOMENTS: Kernel = Kernel {
     name: "group_norm_moments",
     source: include_str!("moments.wgsl"),
-    libs: &[],
+    libs: &[GRID],
     access: &[Access::Read, Access::Read, Access::Write],
     params: size_of::<MomentsParams>(),
     subgroups: false,
     stores: &Store::ALL,
-    variants: &[&[]],
+    variants: &[&[("LANES", 1.0)], &[("LANES", 64.0)]],
 };
 
 /// Normalises, scales, shifts and activates.
@@ -193,9 +193,15 @@ const APPLY_SPAN: usize = 16;
 /// # Panics
 /// When shapes, groups or element types do not fit together.
 pub fn group_norm(rec: &mut Recorder, op: &GroupNorm<'_>) -> Tensor {
+    let lanes = if rec.context().caps().software { 1 } else { 64 };
+    launch(rec, op, lanes)
+}
+
+/// `lanes`: invocations that combine the spans of one group.
+fn launch(rec: &mut Recorder, op: &GroupNorm<'_>, lanes: usize) -> Tensor {
     let plan = Plan::new(op);
     let partials = stats(rec, op, &plan);
-    let table = moments(rec, op, &plan, &partials);
+    let table = moments(rec, op, &plan, (&partials, lanes));
     apply(rec, op, &plan, &table)
 }
 
@@ -214,7 +220,7 @@ fn stats(rec: &mut Recorder, op: &GroupNorm<'_>, plan: &Plan) -> Tensor {
     partials
 }
 
-fn moments(rec: &mut Recorder, op: &GroupNorm<'_>, plan: &Plan, partials: &Tensor) -> Tensor {
+fn moments(rec: &mut Recorder, op: &GroupNorm<'_>, plan: &Plan, (partials, lanes): (&Tensor, usize)) -> Tensor {
     let table = rec.temp(&[plan.batch, 2, 4 * plan.quads()], Elem::F32);
     let items = plan.batch * op.groups;
     let span = stats_span(plan.pixels);
@@ -231,10 +237,10 @@ fn moments(rec: &mut Recorder, op: &GroupNorm<'_>, plan: &Plan, partials: &Tenso
     rec.launch(&Launch {
         kernel: &KERNEL_MOMENTS,
         store: Store::of(op.x.elem(), rec.context()),
-        overrides: &[],
+        overrides: &[("LANES", lanes as f64)],
         bind: &[partials, op.weight, &table],
         params: bytemuck::bytes_of(&params),
-        grid: linear_grid(items, 1, rec.context().caps().grid),
+        grid: linear_grid(items, 64 / lanes, rec.context().caps().grid),
         flops: 6 * partials.shape().len() as u64,
     });
     table

@@ -48,8 +48,8 @@ impl Case {
         }
     }
 
-    fn run(&self, variant: &Variant, eps: f32, silu: bool) -> Vec<f64> {
-        variant.run(|rec| group_norm(rec, &self.op(eps, silu))).unwrap()
+    fn run(&self, variant: &Variant, (eps, silu): (f32, bool), lanes: usize) -> Vec<f64> {
+        variant.run(|rec| launch(rec, &self.op(eps, silu), lanes)).unwrap()
     }
 
     fn oracle(&self, eps: f64, silu: bool) -> Vec<f64> {
@@ -99,8 +99,9 @@ fn matches_the_formula_on_random_shapes() {
             let case = case(&variant, &mut draw, dims, (0.3, 1.5));
             skips += case.tensors.len() - 1;
             let silu = at % 3 == 0;
-            let got = case.run(&variant, 1e-5, silu);
-            let name = format!("{} case {at} {:?} silu {silu}", variant.name, case.dims);
+            let lanes = [1, 64][at / 2 % 2];
+            let got = case.run(&variant, (1e-5, silu), lanes);
+            let name = format!("{} case {at} {:?} silu {silu} lanes {lanes}", variant.name, case.dims);
             assert_close(&name, &got, &case.oracle(f64::from(1e-5f32), silu), variant.bound(F32_ELEMENTWISE));
         }
         assert!(skips > 30, "only {skips} cases had a skip");
@@ -114,8 +115,10 @@ fn tokens_and_many_spans() {
         // 40·41 pixels: 52 spans of the statistics pass, the last of 8; 17·41·… covers odd apply spans.
         for (pixels, widths, groups) in [([40, 41], [12, 0], 4), ([1, 697], [8, 16], 3), ([130, 130], [4, 0], 2)] {
             let case = case(&variant, &mut draw, Dims { batch: 2, pixels, widths, groups }, (-1.0, 3.0));
-            let got = case.run(&variant, 1e-6, true);
-            assert_close(variant.name, &got, &case.oracle(1e-6, true), variant.bound(F32_ELEMENTWISE));
+            for lanes in [1, 64] {
+                let got = case.run(&variant, (1e-6, true), lanes);
+                assert_close(variant.name, &got, &case.oracle(1e-6, true), variant.bound(F32_ELEMENTWISE));
+            }
         }
         let case =
             case(&variant, &mut draw, Dims { batch: 2, pixels: [1, 77], widths: [30, 0], groups: 3 }, (0.0, 1.0));
@@ -129,10 +132,10 @@ fn tokens_and_many_spans() {
 fn eps_counts_when_the_variance_is_small() {
     for variant in variants().unwrap() {
         let mut draw = Draw::new(23);
-        for (eps, other) in [(1e-5, 1e-6), (1e-6, 1e-5), (1e-6, 1e-12)] {
+        for (eps, other, lanes) in [(1e-5, 1e-6, 1), (1e-6, 1e-5, 64), (1e-6, 1e-12, 1)] {
             let dims = Dims { batch: 2, pixels: [9, 9], widths: [24, 0], groups: 4 };
             let case = case(&variant, &mut draw, dims, (0.0, 1e-3));
-            let got = case.run(&variant, eps, false);
+            let got = case.run(&variant, (eps, false), lanes);
             assert_close(variant.name, &got, &case.oracle(f64::from(eps), false), variant.bound(F32_ELEMENTWISE));
             let wrong = nmse(&got, &case.oracle(other, false));
             assert!(wrong > 1e-2, "{}: eps {other} would pass for {eps}: {wrong}", variant.name);
@@ -147,8 +150,10 @@ fn a_large_mean_costs_no_digits() {
         // The mean itself is rounded to f32: 100 has an ulp of 7.6e-6, 1.5e-4 of this deviation.
         let dims = Dims { batch: 1, pixels: [33, 40], widths: [12, 8], groups: 2 };
         let case = case(variant, &mut draw, dims, (100.0, 0.05));
-        let got = case.run(variant, 1e-6, false);
-        assert_close(variant.name, &got, &case.oracle(1e-6, false), F32_ELEMENTWISE);
+        for lanes in [1, 64] {
+            let got = case.run(variant, (1e-6, false), lanes);
+            assert_close(variant.name, &got, &case.oracle(1e-6, false), F32_ELEMENTWISE);
+        }
     }
 }
 
@@ -158,7 +163,7 @@ fn a_batch_gives_the_bytes_of_single_runs() {
         let mut draw = Draw::new(25);
         let dims = Dims { batch: 3, pixels: [19, 21], widths: [20, 12], groups: 4 };
         let case = case(&variant, &mut draw, dims, (0.0, 1.0));
-        let all = case.run(&variant, 1e-5, true);
+        let [all, many] = [1, 64].map(|lanes| case.run(&variant, (1e-5, true), lanes));
         let per_image = all.len() / 3;
         for b in 0..3 {
             let part = |source: usize, width: usize| {
@@ -167,8 +172,10 @@ fn a_batch_gives_the_bytes_of_single_runs() {
             };
             let (x, skip) = (part(0, 20), part(1, 12));
             let op = GroupNorm { x: &x, skip: Some(&skip), ..case.op(1e-5, true) };
-            let single = variant.run(|rec| group_norm(rec, &op)).unwrap();
-            assert_eq!(single, all[b * per_image..(b + 1) * per_image], "{} image {b}", variant.name);
+            for (lanes, all) in [(1, &all), (64, &many)] {
+                let single = variant.run(|rec| launch(rec, &op, lanes)).unwrap();
+                assert_eq!(single, all[b * per_image..(b + 1) * per_image], "{} image {b}", variant.name);
+            }
         }
     }
 }
