@@ -108,6 +108,54 @@ impl<'a> Conv2d<'a> {
     }
 }
 
+/// A convolution of a real model.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// Model, layer and map.
+    pub name: &'static str,
+    /// `[B, H, W, C]` of the input.
+    pub x: [usize; 4],
+    /// Channels of the second source, 0 for none.
+    pub skip: usize,
+    /// Channels of the result.
+    pub out: usize,
+    /// Window.
+    pub taps: usize,
+    /// 1 or 2.
+    pub stride: usize,
+    /// Enlarged first.
+    pub upsample: bool,
+}
+
+impl Case {
+    const fn new(name: &'static str, x: [usize; 4], out: usize, taps: usize) -> Self {
+        Self { name, x, skip: 0, out, taps, stride: 1, upsample: false }
+    }
+}
+
+/// Convolutions of real models.
+pub const CASES: &[Case] = &[
+    Case::new("sd21 conv_in", [1, 64, 64, 4], 320, 3),
+    Case::new("sd21 resnet 32x32", [1, 32, 32, 320], 320, 3),
+    Case { stride: 2, ..Case::new("sd21 downsample 32x32", [1, 32, 32, 320], 320, 3) },
+    Case::new("sd21 resnet 16x16", [1, 16, 16, 640], 640, 3),
+    Case { skip: 640, ..Case::new("sd21 up resnet 16x16", [1, 16, 16, 640], 640, 3) },
+    Case { skip: 640, ..Case::new("sd21 up shortcut 16x16", [1, 16, 16, 640], 640, 1) },
+    Case::new("sd21 resnet 8x8", [1, 8, 8, 1280], 1280, 3),
+    Case { upsample: true, ..Case::new("sd21 upsample 8x8", [1, 8, 8, 1280], 1280, 3) },
+    Case::new("sd21 conv_out", [1, 64, 64, 320], 4, 3),
+    Case::new("sd vae 64x64", [1, 64, 64, 128], 128, 3),
+    Case::new("mini unet 16x16", [1, 16, 16, 48], 48, 3),
+    Case::new("mini unet 8x8", [1, 8, 8, 64], 64, 3),
+    Case::new("mini unet 4x4", [1, 4, 4, 128], 128, 3),
+    Case::new("mini unet 2x2, 8 images", [8, 2, 2, 128], 128, 3),
+    Case { skip: 48, ..Case::new("mini up resnet 16x16", [1, 16, 16, 48], 48, 3) },
+    Case::new("mini vae 128x128", [1, 128, 128, 16], 16, 3),
+    Case::new("mini vae 64x64", [1, 64, 64, 32], 32, 3),
+    Case { upsample: true, ..Case::new("mini vae upsample 32x32", [1, 32, 32, 48], 48, 3) },
+    Case::new("mini vae conv_out", [1, 128, 128, 16], 3, 3),
+];
+
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 struct Params {

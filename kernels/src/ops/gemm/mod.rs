@@ -92,6 +92,22 @@ impl<'a> Gemm<'a> {
     }
 }
 
+/// Products of real models, `[M, N, K]`; GEGLU where the name says so (N of the result).
+pub const CASES: &[(&str, [usize; 3])] = &[
+    ("sd21 attn1.to_q 32x32", [1024, 320, 320]),
+    ("sd21 ff.geglu 32x32", [1024, 1280, 320]),
+    ("sd21 ff.2 16x16", [256, 640, 2560]),
+    ("sd21 ff.geglu 16x16", [256, 2560, 640]),
+    ("sd21 attn1.to_q 8x8", [64, 1280, 1280]),
+    ("sd21 attn2.to_k", [77, 1280, 1024]),
+    ("sd21 text fc1", [77, 4096, 1024]),
+    ("sd21 time_embedding.linear_2", [1, 1280, 1280]),
+    ("mini attn1.to_q 16x16", [256, 64, 64]),
+    ("mini ff.geglu 8x8", [64, 256, 64]),
+    ("mini ff.2 8x8", [64, 64, 256]),
+    ("mini ff.geglu 4x4", [16, 512, 128]),
+];
+
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 struct Params {
