@@ -26,12 +26,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     var w1 = weight_row(column + mine + 32u);
     let put_x = quarter * 64u + mine;
     let put_w = quarter * 64u + right_place(mine);
-    let tx = local & 7u;
-    let ty = local >> 3u;
+    let mx = local & 7u;
+    let my = local >> 3u;
     var t = Tile();
-    for (var tap = 0u; tap < params.taps * params.taps; tap += 1u) {
-        let t0 = tap_at(p0, tap);
-        let t1 = tap_at(p1, tap);
+    var ty = 0u;
+    var tx = 0u;
+    while (ty < params.taps) {
+        let t0 = tap_at(p0, ty, tx);
+        let t1 = tap_at(p1, ty, tx);
         for (var c = 0u; c < depth; c += 4u) {
             let at = min(c + quarter, depth - 1u);
             // Past the end the left side is zero, and the weights repeat the end of the tap.
@@ -41,14 +43,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             right[put_w] = ld(w[w0 + at]);
             right[put_w + 32u] = ld(w[w1 + at]);
             workgroupBarrier();
-            tile_add(&t, tx, ty);
+            tile_add(&t, mx, my);
             workgroupBarrier();
         }
         w0 += depth;
         w1 += depth;
+        tx += 1u;
+        ty += select(0u, 1u, tx == params.taps);
+        tx = select(tx, 0u, tx == params.taps);
     }
     var sums = tile_sums(t);
     for (var i = 0u; i < 8u; i += 1u) {
-        finish(sums[i], row + ty + 16u * (i / 2u), column + 4u * tx + 32u * (i % 2u));
+        let at = row + my + 16u * (i / 2u);
+        finish(sums[i], pixel_place(at).x, at, column + 4u * mx + 32u * (i % 2u));
     }
 }

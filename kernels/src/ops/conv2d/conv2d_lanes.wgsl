@@ -19,11 +19,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     var low_at = weight_row(column + (lane & min(columns - 1u, 7u)));
     var high_at = weight_row(column + 8u + lane);
     var t = Tile();
-    for (var tap = 0u; tap < params.taps * params.taps; tap += 1u) {
-        let t0 = tap_at(p0, tap);
-        let t1 = tap_at(p1, tap);
-        let t2 = tap_at(p2, tap);
-        let t3 = tap_at(p3, tap);
+    var ty = 0u;
+    var tx = 0u;
+    while (ty < params.taps) {
+        let t0 = tap_at(p0, ty, tx);
+        let t1 = tap_at(p1, ty, tx);
+        let t2 = tap_at(p2, ty, tx);
+        let t3 = tap_at(p3, ty, tx);
         for (var c = 0u; c < params.c4; c += 1u) {
             var v = Rows(x_at(t0, c), vec4<f32>(), vec4<f32>(), vec4<f32>());
             if (rows > 1u) { v.r1 = x_at(t1, c); }
@@ -48,12 +50,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             low_at += params.s4;
             high_at += params.s4;
         }
+        tx += 1u;
+        ty += select(0u, 1u, tx == params.taps);
+        tx = select(tx, 0u, tx == params.taps);
     }
     var sums = tile_sums(t);
+    var images = array<u32, 4>(p0.x, p1.x, p2.x, p3.x);
     let quads = columns / 4u;
     for (var i = 0u; i < rows * quads; i += 1u) {
         let r = i / quads;
         let q = i % quads;
-        finish(sums[4u * r + q], row + 8u * r, column + 4u * q);
+        finish(sums[4u * r + q], images[r], row + 8u * r, column + 4u * q);
     }
 }

@@ -3,7 +3,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::gemm::{Activation, LANES, Route, TILE, lanes_variants, tile_order};
+use super::gemm::{Activation, DIVIDE, LANES, Route, TILE, lanes_variants, limited, tile_order};
 use super::{ACTIVATION, linear_grid};
 use crate::gpu::{Access, Kernel, Launch, Recorder, Store};
 use crate::tensor::Tensor;
@@ -19,7 +19,7 @@ const OPERANDS: &str = include_str!("operands.wgsl");
 pub const KERNEL: Kernel = Kernel {
     name: "conv2d",
     source: include_str!("conv2d.wgsl"),
-    libs: &[OPERANDS, TILE, ACTIVATION],
+    libs: &[OPERANDS, TILE, DIVIDE, ACTIVATION],
     access: &[Access::Read, Access::Read, Access::Read, Access::Read, Access::Read, Access::Read, Access::Write],
     params: size_of::<Params>(),
     subgroups: false,
@@ -31,7 +31,7 @@ pub const KERNEL: Kernel = Kernel {
 pub const KERNEL_LANES: Kernel = Kernel {
     name: "conv2d_lanes",
     source: include_str!("conv2d_lanes.wgsl"),
-    libs: &[OPERANDS, LANES, ACTIVATION],
+    libs: &[OPERANDS, LANES, DIVIDE, ACTIVATION],
     subgroups: true,
     variants: lanes_variants!(
         (0.0("two_sources", 0.0)),
@@ -257,7 +257,8 @@ pub fn conv2d(rec: &mut Recorder, g: &Conv2d<'_>) -> Tensor {
     let params = params(g, &s, &route);
     let y = rec.temp(&s.dims(), g.x.elem());
     let [skip, bias, time, residual] = [g.skip, g.bias, g.time_embedding, g.residual].map(|t| t.unwrap_or(g.x));
-    let grid = linear_grid(params.tiles as usize, 1, rec.context().caps().grid);
+    let grid =
+        linear_grid(limited("conv2d", params.rows as usize, params.tiles as usize), 1, rec.context().caps().grid);
     rec.launch(&Launch {
         kernel: if route.lanes { &KERNEL_LANES } else { &KERNEL },
         store: route.store(g.x.elem(), rec.context()),

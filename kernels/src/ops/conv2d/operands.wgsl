@@ -24,8 +24,9 @@ struct Params {
 // (row tile, column tile) of a workgroup. The operand that is cheaper to read again varies fastest. Rows are the output
 // pixels of all images, one after the other.
 fn tile_place(tile: u32) -> vec2<u32> {
-    if (params.rows_first != 0u) { return vec2<u32>(tile % params.row_tiles, tile / params.row_tiles); }
-    return vec2<u32>(tile / params.column_tiles, tile % params.column_tiles);
+    let rows_first = params.rows_first != 0u;
+    let place = divide(tile, select(params.column_tiles, params.row_tiles, rows_first));
+    return select(place.xy, place.yx, rows_first);
 }
 
 // Where the weights of a column begin. Columns past the end repeat the last.
@@ -35,9 +36,8 @@ fn weight_row(column: u32) -> u32 {
 
 // (image, row, column) of an output pixel; the last one for those past the end.
 fn pixel_place(at: u32) -> vec3<u32> {
-    let pixels = params.out_height * params.out_width;
-    let p = min(at, params.rows - 1u);
-    return vec3<u32>(p / pixels, (p % pixels) / params.out_width, (p % pixels) % params.out_width);
+    let image = divide(min(at, params.rows - 1u), params.out_height * params.out_width);
+    return vec3<u32>(image.x, divide(image.y, params.out_width));
 }
 
 // Source coordinate of a tap on one axis, or -1 in the zero padding.
@@ -51,9 +51,9 @@ fn tap_source(at: u32, tap: u32, size: u32, wrap: u32) -> i32 {
 // The pixel that a tap reads, and whether it lies inside the image.
 struct Tap { pixel: u32, inside: bool }
 
-fn tap_at(place: vec3<u32>, tap: u32) -> Tap {
-    let row = tap_source(place.y, tap / params.taps, params.height, params.wrap_y);
-    let column = tap_source(place.z, tap % params.taps, params.width, params.wrap_x);
+fn tap_at(place: vec3<u32>, ty: u32, tx: u32) -> Tap {
+    let row = tap_source(place.y, ty, params.height, params.wrap_y);
+    let column = tap_source(place.z, tx, params.width, params.wrap_x);
     let inside = row >= 0 && column >= 0;
     let pixel = (place.x * params.height + u32(row)) * params.width + u32(column);
     return Tap(select(0u, pixel, inside), inside);
@@ -67,9 +67,8 @@ fn skip_at(tap: Tap, c: u32) -> vec4<f32> {
     return select(vec4<f32>(), ld(skip[tap.pixel * params.s4 + c]), tap.inside);
 }
 
-fn finish(sum: vec4<f32>, row: u32, column: u32) {
+fn finish(sum: vec4<f32>, image: u32, row: u32, column: u32) {
     if (row >= params.rows || column >= params.n) { return; }
-    let image = row / (params.out_height * params.out_width);
     let n4 = (params.n + 3u) >> 2u;
     let c = column >> 2u;
     let at = row * n4 + c;

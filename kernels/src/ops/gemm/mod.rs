@@ -14,7 +14,7 @@ mod tests;
 
 pub(crate) use route::lanes_variants;
 use route::tile_variants;
-pub(crate) use route::{LANES, Route, TILE, tile_order};
+pub(crate) use route::{DIVIDE, LANES, Route, TILE, limited, tile_order};
 
 const OPERANDS: &str = include_str!("operands.wgsl");
 
@@ -22,7 +22,7 @@ const OPERANDS: &str = include_str!("operands.wgsl");
 pub const KERNEL: Kernel = Kernel {
     name: "gemm",
     source: include_str!("gemm.wgsl"),
-    libs: &[OPERANDS, TILE, ACTIVATION],
+    libs: &[OPERANDS, TILE, DIVIDE, ACTIVATION],
     access: &[Access::Read, Access::Read, Access::Read, Access::Read, Access::Write],
     params: size_of::<Params>(),
     subgroups: false,
@@ -34,7 +34,7 @@ pub const KERNEL: Kernel = Kernel {
 pub const KERNEL_LANES: Kernel = Kernel {
     name: "gemm_lanes",
     source: include_str!("gemm_lanes.wgsl"),
-    libs: &[OPERANDS, LANES, ACTIVATION],
+    libs: &[OPERANDS, LANES, DIVIDE, ACTIVATION],
     subgroups: true,
     variants: lanes_variants!((0.0), (1.0), (2.0), (3.0), (4.0)),
     ..KERNEL
@@ -186,7 +186,7 @@ pub fn gemm(rec: &mut Recorder, g: &Gemm<'_>) -> Tensor {
         pad: [0; 2],
     };
     let y = rec.temp(&s.dims, g.a.elem());
-    let grid = linear_grid(tiles, 1, rec.context().caps().grid);
+    let grid = linear_grid(limited("gemm", s.m, tiles), 1, rec.context().caps().grid);
     rec.launch(&Launch {
         kernel: if route.lanes { &KERNEL_LANES } else { &KERNEL },
         store: route.store(g.a.elem(), rec.context()),

@@ -19,11 +19,10 @@ const GEGLU: u32 = 4u;
 
 // (batch, row tile, column tile) of a workgroup. The operand that is cheaper to read again varies fastest.
 fn tile_place(tile: u32) -> vec3<u32> {
-    let per_batch = params.row_tiles * params.column_tiles;
-    let batch = tile / per_batch;
-    let rest = tile % per_batch;
-    if (params.rows_first != 0u) { return vec3<u32>(batch, rest % params.row_tiles, rest / params.row_tiles); }
-    return vec3<u32>(batch, rest / params.column_tiles, rest % params.column_tiles);
+    let batch = divide(tile, params.row_tiles * params.column_tiles);
+    let rows_first = params.rows_first != 0u;
+    let place = divide(batch.y, select(params.column_tiles, params.row_tiles, rows_first));
+    return vec3<u32>(batch.x, select(place.xy, place.yx, rows_first));
 }
 
 // Where weight row `column` of the values (part 0) or gates (part 1) begins. Columns past the end repeat the last.

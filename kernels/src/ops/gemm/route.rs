@@ -9,6 +9,8 @@ use crate::tensor::Elem;
 pub(crate) const TILE: &str = include_str!("../../wgsl/lib/tile.wgsl");
 /// The tile in registers.
 pub(crate) const LANES: &str = include_str!("../../wgsl/lib/lanes.wgsl");
+/// Division of small numbers.
+pub(crate) const DIVIDE: &str = include_str!("../../wgsl/lib/divide.wgsl");
 
 /// Override sets of a kernel with [`TILE`]: every activation.
 macro_rules! tile_variants {
@@ -84,4 +86,13 @@ impl Route {
 /// Whether row tiles should vary fastest: the smaller operand is the one to read again and again, from cache.
 pub(crate) fn tile_order(left_elements: usize, right_elements: usize) -> u32 {
     u32::from(left_elements < right_elements)
+}
+
+/// `tiles`, when the kernels can divide it and the rows.
+///
+/// # Panics
+/// When there are more rows or tiles than divide.wgsl handles.
+pub(crate) fn limited(kernel: &str, rows: usize, tiles: usize) -> usize {
+    assert!(rows < 1 << 24 && tiles < 1 << 21, "{kernel}: {rows} rows in {tiles} tiles are too many");
+    tiles
 }
