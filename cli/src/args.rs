@@ -6,7 +6,7 @@ use clap::builder::TypedValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use syncline::methods::Preset;
 use syncline::rng::NoiseMode;
-use syncline::schedulers::{SamplerChoice, ScheduleChoice};
+use syncline::schedulers::{PredictionType, SamplerChoice, ScheduleChoice};
 
 /// Stable Diffusion class models on any GPU, and many views sampled together.
 #[derive(Debug, Parser)]
@@ -80,9 +80,15 @@ pub enum Precision {
 /// Model and adapter.
 #[derive(Debug, Args)]
 pub struct DeviceArgs {
-    /// Model directory in diffusers layout; without it the built-in mini model
-    #[arg(short, long, value_name = "DIR", alias = "model-path")]
+    /// Model directory in diffusers layout or a single .safetensors checkpoint; without it the built-in mini model
+    #[arg(short, long, value_name = "PATH", alias = "model-path")]
     pub model: Option<PathBuf>,
+    /// What the UNet predicts, where the model's files do not say it or are wrong: epsilon (eps) or v_prediction (v)
+    #[arg(long, value_parser = prediction)]
+    pub prediction: Option<PredictionType>,
+    /// Variant of the weight files to prefer, such as fp16 for model.fp16.safetensors
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
     /// Storage of weights and activations; sums are always f32
     #[arg(long, value_enum, default_value = "auto", aliases = ["type", "dtype"])]
     pub precision: Precision,
@@ -145,7 +151,7 @@ pub struct SamplerArgs {
     #[arg(long, default_value = "cuda")]
     pub rng: NoiseMode,
     /// Pictures at a time; picture i has seed + i
-    #[arg(short, long, default_value_t = 1, alias = "num-images-per-prompt")]
+    #[arg(short, long, default_value = "1", value_parser = batch, alias = "num-images-per-prompt")]
     pub batch_size: usize,
     /// Edges that continue on the opposite side, in both directions
     #[arg(long, alias = "tiling")]
@@ -169,10 +175,10 @@ pub struct Txt2imgArgs {
     pub prompt: PromptArgs,
     #[command(flatten)]
     pub sampler: SamplerArgs,
-    /// Width in pixels [default: the model's own]
+    /// Width in pixels [default: as the height, without both the model's own]
     #[arg(short = 'W', long)]
     pub width: Option<usize>,
-    /// Height in pixels [default: the model's own]
+    /// Height in pixels [default: as the width, without both the model's own]
     #[arg(short = 'H', long)]
     pub height: Option<usize>,
 }
@@ -241,6 +247,9 @@ pub struct PanoramaArgs {
     /// Canvas, twice as wide as high, for example 2048x1024 [default: fits the views]
     #[arg(long, value_parser = pano_size)]
     pub pano_size: Option<[usize; 2]>,
+    /// The last views side by side, as one more picture
+    #[arg(long, value_name = "FILE")]
+    pub views_sheet: Option<PathBuf>,
     /// Measure the result and its uncoupled baseline; JSON goes here, a table to stderr, the baseline beside the output
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -289,6 +298,9 @@ pub struct InspectArgs {
     pub path: PathBuf,
 }
 
+/// Most pictures at a time.
+const MAX_BATCH: usize = 256;
+
 /// A seed, or the wish for a random one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seed {
@@ -301,6 +313,19 @@ fn seed(text: &str) -> Result<Seed, String> {
         return Ok(Seed::Random);
     }
     text.parse().map(Seed::Given).map_err(|_| format!("a seed is 0 to {}, or -1 for a random one", u64::MAX))
+}
+
+fn prediction(text: &str) -> Result<PredictionType, String> {
+    match text {
+        "eps" | "epsilon" => Ok(PredictionType::Epsilon),
+        "v" | "v_prediction" | "v-prediction" => Ok(PredictionType::VPrediction),
+        _ => Err("expected epsilon (eps) or v_prediction (v)".to_owned()),
+    }
+}
+
+/// Every picture's file is checked beforehand, so a slip of the finger must not ask for millions.
+fn batch(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| (1..=MAX_BATCH).contains(n)).ok_or_else(|| format!("expected 1 to {MAX_BATCH}"))
 }
 
 fn positive(text: &str) -> Result<f64, String> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use syncline::kernels::gpu::{Backends, Context, ContextOptions, Profile};
 use syncline::kernels::tensor::Elem;
 use syncline::pipeline::StableDiffusion;
+use syncline::schedulers::PredictionType;
 use syncline_loader::ModelSource;
 
 use crate::args::{Backend, DeviceArgs, Precision};
@@ -60,12 +61,18 @@ pub fn elem(precision: Precision, ctx: &Context) -> Elem {
     }
 }
 
+/// What the flags say about the model's files.
+pub fn source_options(source: ModelSource, args: &DeviceArgs) -> ModelSource {
+    source.with_prediction_type(args.prediction.map(PredictionType::name)).with_variant(args.variant.as_deref())
+}
+
 /// Loads the model of `-m`, or the one built in.
 pub fn load(args: &DeviceArgs) -> anyhow::Result<Arc<StableDiffusion>> {
     let source = match &args.model {
         Some(path) => ModelSource::open(path)?,
         None => ModelSource::mini()?,
     };
+    let source = source_options(source, args);
     let ctx = open(args)?;
     tracing::info!("{} on {} ({})", source.label(), ctx.adapter().name, ctx.adapter().driver);
     let elem = elem(args.precision, &ctx);

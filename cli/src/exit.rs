@@ -8,7 +8,7 @@ use serde_json::json;
 use syncline::kernels::gpu::GpuError;
 use syncline_loader::LoadError;
 
-use crate::args::Global;
+use crate::console;
 use crate::output::OutputError;
 
 /// Wrong flags or values.
@@ -54,6 +54,7 @@ fn engine_code(error: &syncline::Error) -> u8 {
         Error::Load(load) => load.code().exit_code(),
         Error::Scheduler(_) | Error::Input { .. } => USAGE,
         Error::NonFinite { .. } | Error::WeightExceedsF16 { .. } => 8,
+        Error::Golden { .. } => 3,
         Error::UnsupportedModel { .. } => 4,
         Error::Cancelled => 130,
         _ => 1,
@@ -83,12 +84,13 @@ pub fn code(error: &anyhow::Error) -> u8 {
 }
 
 /// Prints the error where the caller looks for it and gives the exit code.
-pub fn report(global: &Global, error: &anyhow::Error) -> ExitCode {
+pub fn report(as_json: bool, error: &anyhow::Error) -> ExitCode {
     let code = code(error);
-    if global.json {
-        println!("{}", json!({ "schema": 1, "event": "error", "code": code, "message": format!("{error:#}") }));
-    } else {
-        eprintln!("error: {error:#}");
+    let message = format!("{error:#}");
+    let shown =
+        as_json && console::result(json!({ "schema": 1, "event": "error", "code": code, "message": message })).is_ok();
+    if !shown {
+        console::note(format_args!("error: {message}"));
     }
     ExitCode::from(code)
 }

@@ -1,9 +1,10 @@
 //! The `syncline` command: files and flags in, files out.
 //!
-//! Result paths go to stdout, everything else to stderr. Exit codes: see [`exit`].
+//! Result paths go to stdout, everything else to stderr. Exit codes: see [`mod@exit`].
 
 mod args;
 mod commands;
+mod console;
 mod device;
 mod exit;
 mod output;
@@ -19,6 +20,10 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
+            if e.use_stderr() && std::env::args_os().any(|arg| arg == "--json") {
+                let message = e.render().to_string();
+                return exit::report(true, &exit::Failure::usage(message.trim().trim_start_matches("error: ")).into());
+            }
             // Help and version are no failures. A closed pipe cannot be reported anywhere.
             let _ = e.print();
             return if e.use_stderr() { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS };
@@ -36,6 +41,6 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => exit::report(&cli.global, &error),
+        Err(error) => exit::report(cli.global.json, &error),
     }
 }

@@ -1,7 +1,8 @@
 //! What the user sees while a job runs. All of it goes to stderr, except JSON events.
 
 use std::io::IsTerminal;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -10,8 +11,11 @@ use syncline::jobs::{CancelToken, Job, Program, Progress};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::Global;
+use crate::console;
 
-static CANCEL: OnceLock<CancelToken> = OnceLock::new();
+/// The running job; a command may run one after the other.
+static RUNNING: Mutex<Option<CancelToken>> = Mutex::new(None);
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Logs to stderr; the level follows -v and -q unless RUST_LOG says otherwise.
 pub fn init_logging(global: &Global) {
@@ -29,20 +33,31 @@ pub fn init_logging(global: &Global) {
         .with_writer(std::io::stderr)
         .with_ansi(colour)
         .without_time()
+        .log_internal_errors(false)
         .init();
 }
 
-/// The first Ctrl-C stops after the present step, the second at once.
+/// The first Ctrl-C stops the job before its next submit, the second the process at once.
 fn cancel_on_interrupt(token: CancelToken) {
-    if CANCEL.set(token).is_err() {
-        return;
+    static HANDLER: Once = Once::new();
+    *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
+    HANDLER.call_once(|| {
+        if let Err(e) = ctrlc::set_handler(interrupt) {
+            tracing::debug!("no interrupt handler: {e}");
+        }
+    });
+    // Between two jobs of a command.
+    if INTERRUPTED.load(Ordering::SeqCst) {
+        token.cancel();
     }
-    let handler = || match CANCEL.get() {
-        Some(token) if !token.is_cancelled() => token.cancel(),
-        _ => std::process::exit(130),
-    };
-    if let Err(e) = ctrlc::set_handler(handler) {
-        tracing::debug!("no interrupt handler: {e}");
+}
+
+fn interrupt() {
+    if INTERRUPTED.swap(true, Ordering::SeqCst) {
+        std::process::exit(130);
+    }
+    if let Some(token) = &*RUNNING.lock().unwrap_or_else(PoisonError::into_inner) {
+        token.cancel();
     }
 }
 
@@ -80,15 +95,14 @@ impl Watch {
         // Without a terminal: a line when the stage changes and every ten seconds.
         let due = self.last.is_none_or(|(stage, at)| stage != status.stage || at.elapsed() > Duration::from_secs(10));
         if due && self.plain {
-            eprintln!("{}: {message}", status.stage);
+            console::note(format_args!("{}: {message}", status.stage));
         }
         if due && self.json {
             let eta = progress.eta.map(|eta| eta.as_secs_f64());
-            println!(
-                "{}",
-                json!({ "schema": 1, "event": "progress", "stage": status.stage, "step": status.step,
-                        "steps": status.steps, "fraction": status.fraction, "eta_s": eta, "rate": progress.rate })
-            );
+            // Whoever does not listen any more still gets the file.
+            let _ =
+                console::result(json!({ "schema": 1, "event": "progress", "stage": status.stage, "step": status.step,
+                        "steps": status.steps, "fraction": status.fraction, "eta_s": eta, "rate": progress.rate }));
         }
         if due {
             self.last = Some((status.stage, Instant::now()));
@@ -112,7 +126,7 @@ pub fn run<P: Program>(global: &Global, program: P) -> anyhow::Result<P::Output>
     watch.bar.finish_and_clear();
     let output = output?;
     if !global.quiet && !global.json {
-        eprintln!("done in {:.1} s", begin.elapsed().as_secs_f64());
+        console::note(format_args!("done in {:.1} s", begin.elapsed().as_secs_f64()));
     }
     Ok(output)
 }

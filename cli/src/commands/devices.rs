@@ -4,6 +4,7 @@ use serde_json::json;
 use syncline::kernels::gpu::{AdapterReport, Backends, list_adapters};
 
 use crate::args::{Backend, DevicesArgs, Global};
+use crate::console;
 use crate::exit::Failure;
 
 /// Lists the adapters; fails with code 5 when there is none.
@@ -21,11 +22,9 @@ pub fn run(global: &Global, args: &DevicesArgs) -> anyhow::Result<()> {
     }
     if global.json {
         let list: Vec<_> = adapters.iter().map(to_json).collect();
-        println!("{}", json!({ "schema": 1, "event": "devices", "adapters": list }));
-    } else {
-        adapters.iter().for_each(print);
+        return console::result(json!({ "schema": 1, "event": "devices", "adapters": list }));
     }
-    Ok(())
+    adapters.iter().try_for_each(|adapter| console::result(text(adapter)))
 }
 
 fn to_json(a: &AdapterReport) -> serde_json::Value {
@@ -38,11 +37,15 @@ fn to_json(a: &AdapterReport) -> serde_json::Value {
     })
 }
 
-fn print(a: &AdapterReport) {
+fn text(a: &AdapterReport) -> String {
     let yes = |b| if b { "yes" } else { "no" };
-    println!("{}\t{}\t{} ({}), {}", a.index, a.name, a.backend, a.kind, a.driver);
-    println!(
-        "\tf16 {}, subgroups {} ({}-{}), timestamps {}, binding {} MiB, buffer {} MiB, workgroup {} invocations, {} KiB",
+    format!(
+        "{}\t{}\t{} ({}), {}\n\tf16 {}, subgroups {} ({}-{}), timestamps {}, binding {} MiB, buffer {} MiB, workgroup {} invocations, {} KiB",
+        a.index,
+        a.name,
+        a.backend,
+        a.kind,
+        a.driver,
         yes(a.shader_f16),
         yes(a.subgroups),
         a.subgroup_size.0,
@@ -52,5 +55,5 @@ fn print(a: &AdapterReport) {
         a.max_buffer >> 20,
         a.workgroup_invocations,
         a.workgroup_memory >> 10,
-    );
+    )
 }

@@ -87,12 +87,13 @@ fn options(global: &Global, request: &Request<'_>) -> anyhow::Result<TextToImage
 /// `name_%03d.png` with the number filled in; several pictures without a pattern get `_1`, `_2` ….
 fn output_path(pattern: &Path, index: usize, count: usize) -> PathBuf {
     let name = pattern.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    if let Some((before, rest)) = name.split_once('%') {
-        if let Some((width, after)) = rest.split_once('d') {
-            if let Ok(digits) = if width.is_empty() { Ok(0) } else { width.parse::<usize>() } {
-                return pattern.with_file_name(format!("{before}{:0digits$}{after}", index + 1));
-            }
-        }
+    if let Some((before, rest)) = name.split_once('%')
+        && let Some((width, after)) = rest.split_once('d')
+        && width.len() <= 2
+        && width.chars().all(|c| c.is_ascii_digit())
+    {
+        let digits = width.parse().unwrap_or(0);
+        return pattern.with_file_name(format!("{before}{:0digits$}{after}", index + 1));
     }
     if count == 1 {
         return pattern.to_owned();
@@ -122,8 +123,7 @@ fn draw(global: &Global, request: &Request<'_>) -> anyhow::Result<()> {
         };
         written.push(target.write_png(&picture, &embedded)?);
     }
-    announce(global, &written);
-    Ok(())
+    announce(global, options.seed, &written)
 }
 
 fn metadata(options: &TextToImageOptions, images: &Images, index: usize, model: &str, adapter: &str) -> Embedded {
@@ -150,7 +150,8 @@ fn metadata(options: &TextToImageOptions, images: &Images, index: usize, model: 
         extra,
         version: Some(format!("syncline {}", env!("CARGO_PKG_VERSION"))),
     };
-    let json = json!({ "schema": 1, "command": "txt2img", "parameters": &parameters, "adapter": adapter });
+    let command = if strength.is_some() { "img2img" } else { "txt2img" };
+    let json = json!({ "schema": 1, "command": command, "parameters": &parameters, "adapter": adapter });
     Embedded { parameters: Some(parameters.to_string()), json: Some(json.to_string()), xmp: None }
 }
 
@@ -166,5 +167,7 @@ mod tests {
         assert_eq!(path("out.png", 0, 1), "out.png");
         assert_eq!(path("out.png", 1, 2), "out_2.png");
         assert_eq!(path("100%.png", 0, 1), "100%.png");
+        assert_eq!(path("a%+3d.png", 0, 1), "a%+3d.png");
+        assert_eq!(path("a%999999999999d.png", 1, 2), "a%999999999999d_2.png");
     }
 }

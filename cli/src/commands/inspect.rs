@@ -1,21 +1,26 @@
 //! `inspect`.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
 use serde_json::json;
 
 use crate::args::{Global, InspectArgs};
+use crate::console::{self, escaped};
 use crate::exit::Failure;
-use crate::output::{Embedded, GPano};
+use crate::output::{Embedded, GPano, GenerationParameters};
 
-/// Tells what a file or directory holds.
+/// Says what a path holds; what cannot be used is told and fails with its code.
 pub fn run(global: &Global, args: &InspectArgs) -> anyhow::Result<()> {
-    if args.path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
-        return picture(global, args);
+    if is_png(&args.path) {
+        return picture(global, &args.path);
     }
     let report = syncline_loader::inspect(&args.path)?;
     if global.json {
-        println!("{}", json!({ "schema": 1, "event": "inspect", "report": report }));
+        console::result(json!({ "schema": 1, "event": "inspect", "report": report }))?;
     } else {
-        print(&report, "");
+        print(&report, "")?;
     }
     match (report.problem, report.code) {
         (Some(message), code) => Err(Failure { code: code.map_or(3, |c| c.exit_code()), message }.into()),
@@ -23,42 +28,54 @@ pub fn run(global: &Global, args: &InspectArgs) -> anyhow::Result<()> {
     }
 }
 
-fn print(report: &syncline_loader::Report, indent: &str) {
-    println!("{indent}{}: {}", report.path, report.format);
-    if let Some(family) = &report.family {
-        println!("{indent}  looks like {family}");
-    }
-    let (parameters, bytes) = (report.parameters as f64 / 1e6, report.bytes as f64 / f64::from(1 << 20));
-    println!("{indent}  {parameters:.2} M parameters, {bytes:.1} MiB");
-    for row in &report.dtypes {
-        println!("{indent}  {}: {} tensors, {} bytes", row.dtype, row.tensors, row.bytes);
-    }
-    for row in &report.nonfinite {
-        println!("{indent}  {}: {} NaN or infinite values, the first at {}", row.name, row.count, row.first);
-    }
-    for part in report.components.values() {
-        print(part, &format!("{indent}  "));
-    }
+/// By content: a renamed checkpoint is no picture.
+fn is_png(path: &Path) -> bool {
+    let mut head = [0; 8];
+    path.is_file()
+        && File::open(path).and_then(|mut f| f.read_exact(&mut head)).is_ok()
+        && &head == b"\x89PNG\r\n\x1a\n"
 }
 
-fn picture(global: &Global, args: &InspectArgs) -> anyhow::Result<()> {
-    let embedded = Embedded::read(&args.path)?;
+fn print(report: &syncline_loader::Report, indent: &str) -> anyhow::Result<()> {
+    console::result(format_args!("{indent}{}: {}", escaped(&report.path), report.format))?;
+    if let Some(family) = &report.family {
+        console::result(format_args!("{indent}  looks like {family}"))?;
+    }
+    if report.parameters > 0 {
+        let (parameters, bytes) = (report.parameters as f64 / 1e6, report.bytes as f64 / f64::from(1 << 20));
+        console::result(format_args!("{indent}  {parameters:.2} M parameters, {bytes:.1} MiB"))?;
+    }
+    for row in &report.dtypes {
+        console::result(format_args!("{indent}  {}: {} tensors, {} bytes", row.dtype, row.tensors, row.bytes))?;
+    }
+    for row in &report.nonfinite {
+        let (name, count, first) = (&row.name, row.count, row.first);
+        console::result(format_args!("{indent}  {name}: {count} NaN or infinite values, the first at {first}"))?;
+    }
+    if report.nonfinite_tensors > report.nonfinite.len() {
+        console::result(format_args!("{indent}  {} tensors in all have such values", report.nonfinite_tensors))?;
+    }
+    report.components.values().try_for_each(|part| print(part, &format!("{indent}  ")))
+}
+
+fn picture(global: &Global, path: &Path) -> anyhow::Result<()> {
+    let embedded = Embedded::read(path)?;
     let panorama = embedded.xmp.as_deref().and_then(GPano::from_xmp);
     if global.json {
         let record: Option<serde_json::Value> = embedded.json.as_deref().and_then(|t| serde_json::from_str(t).ok());
-        println!(
-            "{}",
-            json!({ "schema": 1, "event": "inspect", "parameters": embedded.parameters, "syncline": record,
-                    "equirectangular": panorama.is_some() })
-        );
-        return Ok(());
+        // Pictures of other tools have only the text; its fields are as good.
+        let fields = embedded.parameters.as_deref().and_then(|text| GenerationParameters::parse(text).ok());
+        return console::result(json!({
+            "schema": 1, "event": "inspect", "path": path, "parameters": embedded.parameters, "fields": fields,
+            "syncline": record, "equirectangular": panorama.is_some(),
+        }));
     }
     match &embedded.parameters {
-        Some(parameters) => println!("{parameters}"),
-        None => println!("{}: no generation parameters", args.path.display()),
+        Some(parameters) => console::result(escaped(parameters))?,
+        None => console::result(format_args!("{}: a PNG without generation parameters", path.display()))?,
     }
     if let Some(p) = panorama {
-        println!("360° panorama, {}x{}", p.full_width, p.full_height);
+        console::result(format_args!("360° panorama, {}x{}", p.full_width, p.full_height))?;
     }
     Ok(())
 }

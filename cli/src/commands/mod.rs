@@ -7,32 +7,48 @@ pub mod inspect;
 pub mod panorama;
 pub mod verify;
 
+use std::fs::File;
+use std::hash::{BuildHasher, Hasher};
+use std::io::Read;
 use std::path::PathBuf;
 
 use serde_json::json;
 
 use crate::args::{Global, PromptArgs, Seed};
+use crate::console;
 use crate::exit::Failure;
+
+/// Most bytes of a prompt file; text encoders take 77 tokens.
+const MAX_PROMPT_BYTES: u64 = 1 << 20;
 
 /// A prompt as given, or the text of the file behind `@`.
 fn prompt_text(given: &str) -> anyhow::Result<String> {
     let Some(path) = given.strip_prefix('@') else { return Ok(given.to_owned()) };
-    let text = std::fs::read_to_string(path).map_err(|e| {
-        Failure::input(format!("prompt file {path}: {e}; give the text itself or an existing UTF-8 file"))
-    })?;
+    let refuse = |found: String| {
+        Failure::input(format!(
+            "prompt file '{path}': found {found}, expected UTF-8 text of at most 1 MiB; give such a file after the @, or \
+             the text itself"
+        ))
+    };
+    let mut text = String::new();
+    let file = File::open(path).map_err(|e| refuse(e.to_string()))?;
+    // A device or a pipe may never end.
+    let length = file.take(MAX_PROMPT_BYTES + 1).read_to_string(&mut text).map_err(|e| refuse(e.to_string()))?;
+    if length as u64 > MAX_PROMPT_BYTES {
+        return Err(refuse("more".to_owned()).into());
+    }
     Ok(text.trim_end().to_owned())
 }
 
-/// The seed to use; a random one is told to the user by the picture's metadata and on stderr.
+/// The seed to use; a random one is told by the picture's metadata, on stderr and in the result event.
 fn seed(global: &Global, args: &PromptArgs) -> u64 {
     match args.seed {
         Seed::Given(seed) => seed,
         Seed::Random => {
-            use std::hash::{BuildHasher, Hasher};
             // The hasher's keys come from the operating system's random source. 32 bits, as other tools print them.
             let seed = std::collections::hash_map::RandomState::new().build_hasher().finish() >> 32;
-            if !global.quiet {
-                eprintln!("seed {seed}");
+            if !global.quiet && !global.json {
+                console::note(format_args!("seed {seed}"));
             }
             seed
         }
@@ -40,14 +56,11 @@ fn seed(global: &Global, args: &PromptArgs) -> u64 {
 }
 
 /// Tells where the results are: paths on stdout.
-fn announce(global: &Global, paths: &[PathBuf]) {
+fn announce(global: &Global, seed: u64, paths: &[PathBuf]) -> anyhow::Result<()> {
     if global.json {
-        println!("{}", json!({ "schema": 1, "event": "result", "paths": paths }));
-    } else {
-        for path in paths {
-            println!("{}", path.display());
-        }
+        return console::result(json!({ "schema": 1, "event": "result", "seed": seed, "paths": paths }));
     }
+    paths.iter().try_for_each(|path| console::result(path.display()))
 }
 
 fn warn_truncated(tokens: usize) {

@@ -1,6 +1,6 @@
 //! `panorama`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::json;
@@ -12,36 +12,40 @@ use syncline::spaces::{Interpolation, Space};
 
 use super::{announce, prompt_text, seed, warn_truncated};
 use crate::args::{Global, PanoramaArgs};
-use crate::output::{Embedded, GPano, GenerationParameters, Rgb8, Target};
-use crate::{device, progress};
+use crate::output::{Embedded, GPano, GenerationParameters, Rgb8, Target, contact_sheet};
+use crate::{console, device, progress};
 
 /// A 360° panorama.
 pub fn run(global: &Global, args: &PanoramaArgs) -> anyhow::Result<()> {
     let prompts = Prompts::new(&prompt_text(&args.prompt.prompt)?, &prompt_text(&args.prompt.negative_prompt)?);
     let seed = seed(global, &args.prompt);
-    let target = Target::check(&args.prompt.output, args.prompt.force)?;
-    let report_target = args.report.as_deref().map(|path| Target::check(path, args.prompt.force)).transpose()?;
+    let check = |path: &Path| Target::check(path, args.prompt.force);
+    let target = check(&args.prompt.output)?;
+    let sheet_target = args.views_sheet.as_deref().map(check).transpose()?;
+    let report_target = args.report.as_deref().map(check).transpose()?;
     let model = device::load(&args.device)?;
     let side = args.view_size.unwrap_or(model.native_size());
     let preset = args.preset.unwrap_or(Preset::for_latents(side / model.downscale()));
-    let scene =
-        Scene { model, method: method(args, preset), side, views: ViewSet::Rings { sets: 2, views: args.views } };
+    let views = ViewSet::Rings { sets: 2, views: args.views };
+    let scene = Scene { model, prompts, seed, preset, method: method(args, preset), side, views };
     let space = scene.space(args)?;
-    let result = scene.sample(global, &prompts, seed, &scene.method, &space)?;
-    let mut written = vec![scene.write(args, &target, &prompts, seed, preset, &result)?];
+    let result = scene.sample(global, &scene.method, &space)?;
+    let mut written = vec![scene.write(args, &target, &result)?];
+    if let Some(sheet_target) = sheet_target {
+        written.push(write_views(&sheet_target, &result, args.views)?);
+    }
     if let Some(report_target) = report_target {
         let uncoupled = scene.method.independent(space.view_sets().len());
-        let baseline = scene.sample(global, &prompts, seed, &uncoupled, &space)?;
+        let baseline = scene.sample(global, &uncoupled, &space)?;
         written.push(write_baseline(args, &baseline)?);
         let reports = Reports::new(&scene, &space, &result, &baseline);
         if !global.quiet {
-            eprint!("{reports}");
+            console::note(reports.to_string().trim_end());
         }
         let json = serde_json::to_string_pretty(&reports.to_json(args, &scene.method))?;
         written.push(report_target.write(|w| writeln!(w, "{json}"))?);
     }
-    announce(global, &written);
-    Ok(())
+    announce(global, scene.seed, &written)
 }
 
 fn method(args: &PanoramaArgs, preset: Preset) -> StochSync {
@@ -63,6 +67,9 @@ fn method(args: &PanoramaArgs, preset: Preset) -> StochSync {
 
 struct Scene {
     model: Arc<StableDiffusion>,
+    prompts: Prompts,
+    seed: u64,
+    preset: Preset,
     method: StochSync,
     side: usize,
     views: ViewSet,
@@ -78,29 +85,15 @@ impl Scene {
         Ok(Panorama::new(&PanoramaOptions { height, view_side, fov, used_fov, views, interpolation })?)
     }
 
-    fn sample(
-        &self,
-        global: &Global,
-        prompts: &Prompts,
-        seed: u64,
-        method: &StochSync,
-        space: &Panorama,
-    ) -> anyhow::Result<CanvasResult> {
-        let (prompts, method, space) = (prompts.clone(), method.clone(), Box::new(space.clone()));
+    fn sample(&self, global: &Global, method: &StochSync, space: &Panorama) -> anyhow::Result<CanvasResult> {
+        let (prompts, seed) = (self.prompts.clone(), self.seed);
+        let (method, space) = (method.clone(), Box::new(space.clone()));
         let program = CanvasProgram::new(&self.model, CanvasOptions { prompts, seed, method, space })?;
         warn_truncated(program.truncated_tokens());
         progress::run(global, program)
     }
 
-    fn write(
-        &self,
-        args: &PanoramaArgs,
-        target: &Target,
-        prompts: &Prompts,
-        seed: u64,
-        preset: Preset,
-        result: &CanvasResult,
-    ) -> anyhow::Result<PathBuf> {
+    fn write(&self, args: &PanoramaArgs, target: &Target, result: &CanvasResult) -> anyhow::Result<PathBuf> {
         let [height, width] = result.size;
         let picture = Rgb8::from_unit(width, height, &result.rgb)?;
         let xmp = Some(GPano::whole(width, height, 0.0).to_xmp());
@@ -108,24 +101,31 @@ impl Scene {
             return Ok(target.write_png(&picture, &Embedded { xmp, ..Embedded::default() })?);
         }
         let parameters = GenerationParameters {
-            prompt: prompts.positive[0].clone(),
-            negative_prompt: prompts.negative.clone(),
+            prompt: self.prompts.positive[0].clone(),
+            negative_prompt: self.prompts.negative.clone(),
             steps: self.method.steps as u32,
             sampler: Some(format!("{:?}", self.method.solver)),
             cfg_scale: Some(self.method.guidance_scale),
-            seed: Some(seed),
+            seed: Some(self.seed),
             size: Some((width as u32, height as u32)),
             model_hash: None,
             model: Some(self.model.label.clone()),
-            extra: vec![("Method".into(), "StochSync".into()), ("Preset".into(), preset.to_string())],
+            extra: vec![("Method".into(), "StochSync".into()), ("Preset".into(), self.preset.to_string())],
             version: Some(format!("syncline {}", env!("CARGO_PKG_VERSION"))),
         };
-        let json = json!({ "schema": 1, "command": "panorama", "parameters": &parameters, "preset": preset.name(),
+        let json = json!({ "schema": 1, "command": "panorama", "parameters": &parameters, "preset": self.preset.name(),
                            "method": format!("{:?}", self.method), "evaluations": result.evaluations,
                            "adapter": self.model.ctx.adapter().name });
         let embedded = Embedded { parameters: Some(parameters.to_string()), json: Some(json.to_string()), xmp };
         Ok(target.write_png(&picture, &embedded)?)
     }
+}
+
+/// The last views of every set, a row for each set.
+fn write_views(target: &Target, result: &CanvasResult, columns: usize) -> anyhow::Result<PathBuf> {
+    let [height, width] = result.view_size;
+    let views = result.views.iter().map(|view| Rgb8::from_unit(width, height, view)).collect::<Result<Vec<_>, _>>()?;
+    Ok(target.write_png(&contact_sheet(&views, columns, 2), &Embedded::default())?)
 }
 
 /// The first set of independent views as hard tiles, beside the output: `name_independent.png`.

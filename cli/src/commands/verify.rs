@@ -1,15 +1,16 @@
 //! `verify`.
 
+use serde_json::json;
 use syncline::verify::{TensorResult, VerifyOptions};
 use syncline_loader::ModelSource;
 
 use crate::args::{Global, Precision, VerifyArgs};
-use crate::device;
 use crate::exit::Failure;
+use crate::{console, device};
 
 /// Compares every expected tensor of a golden directory; succeeds only when all agree.
 pub fn run(global: &Global, args: &VerifyArgs) -> anyhow::Result<()> {
-    let source = ModelSource::open(&args.dir)?;
+    let source = device::source_options(ModelSource::open(&args.dir)?, &args.device);
     let ctx = device::open(&args.device)?;
     // Auto means the reference's own precision here.
     let elem = match args.device.precision {
@@ -17,21 +18,24 @@ pub fn run(global: &Global, args: &VerifyArgs) -> anyhow::Result<()> {
         precision => device::elem(precision, &ctx),
     };
     let options = VerifyOptions { elem, allow_skipped: args.allow_skipped };
+    let mut shown = Ok(());
     let report = syncline::verify::verify(&ctx, &source, &options, |result| {
-        if !global.json {
-            print(result);
+        if !global.json && shown.is_ok() {
+            shown = console::result(row(result));
         }
     })?;
+    shown?;
     if global.json {
-        println!("{}", serde_json::to_string(&report)?);
+        console::result(json!({ "schema": 1, "event": "verify", "report": report }))?;
     } else {
         for name in &report.skipped {
-            println!("{name:<44} skipped: nothing here computes it");
+            console::result(format_args!("{name:<44} skipped: nothing here computes it"))?;
         }
         let passed = report.tensors.iter().filter(|t| t.ok).count();
-        println!("{passed} of {} tensors agree, {} skipped", report.tensors.len(), report.skipped.len());
+        let (all, skipped) = (report.tensors.len(), report.skipped.len());
+        console::result(format_args!("{passed} of {all} tensors agree, {skipped} skipped"))?;
         if let Some(worst) = &report.worst {
-            println!("worst: {} (relative L2 {:.1e})", worst.name, worst.rel_l2);
+            console::result(format_args!("worst: {} (relative L2 {:.1e})", worst.name, worst.rel_l2))?;
         }
     }
     if report.ok {
@@ -41,11 +45,11 @@ pub fn run(global: &Global, args: &VerifyArgs) -> anyhow::Result<()> {
     Err(Failure { code: 8, message }.into())
 }
 
-fn print(t: &TensorResult) {
+fn row(t: &TensorResult) -> String {
     let verdict = if t.ok { "ok" } else { "WRONG" };
     match t.psnr_db {
-        Some(psnr) => println!("{:<44} {psnr:>7.1} dB (at least {:.0})  {verdict}", t.name, t.tolerance),
-        None => println!(
+        Some(psnr) => format!("{:<44} {psnr:>7.1} dB (at least {:.0})  {verdict}", t.name, t.tolerance),
+        None => format!(
             "{:<44} rel L2 {:.1e} (at most {:.0e}), max |diff| {:.1e}  {verdict}",
             t.name, t.rel_l2, t.tolerance, t.max_abs
         ),

@@ -19,5 +19,5 @@ pub use atomic::Target;
 pub use contact_sheet::contact_sheet;
 pub use error::OutputError;
 pub use gpano::GPano;
-pub use metadata::{GenerationParameters, ParseError};
+pub use metadata::GenerationParameters;
 pub use png::{Embedded, Rgb8};

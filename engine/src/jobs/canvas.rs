@@ -141,7 +141,7 @@ impl CanvasProgram {
         let denoiser = GuidedUNet {
             model: &self.model,
             conditioning,
-            guidance: self.guidance.clone(),
+            guidance: self.guidance,
             batch: self.options.space.view_sets()[0].len(),
             size: self.latent,
             wrap: Wrap::default(),

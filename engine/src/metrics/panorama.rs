@@ -28,9 +28,9 @@ pub fn seam(canvas: &Equirect<'_>, borders: &[f64], latitude: f64) -> Seam {
     let rows = (0..height).filter(|&y| canvas.latitude(y).abs() <= latitude);
     let (mut sums, mut counts) = ([0.0; 2], [0usize; 2]);
     for y in rows {
-        for x in 0..width {
+        for (x, &border) in is_border.iter().enumerate() {
             let (a, b) = (canvas.texel(y, (x + width - 1) % width), canvas.texel(y, x));
-            let kind = usize::from(is_border[x]);
+            let kind = usize::from(border);
             sums[kind] += (0..3).map(|c| f64::from((a[c] - b[c]).abs())).sum::<f64>();
             counts[kind] += 3;
         }
