@@ -20,6 +20,5 @@ pub fn run(global: &Global, args: &ContactSheetArgs) -> anyhow::Result<()> {
         tiles.push(Rgb8::from_unit(width, height, &image.rgb)?);
     }
     let sheet = contact_sheet(&tiles, args.columns, args.gap);
-    announce(global, &[target.write_png(&sheet, &Embedded::default())?]);
-    Ok(())
+    announce(global, None, &[target.write_png(&sheet, &Embedded::default())?])
 }

@@ -123,7 +123,7 @@ fn draw(global: &Global, request: &Request<'_>) -> anyhow::Result<()> {
         };
         written.push(target.write_png(&picture, &embedded)?);
     }
-    announce(global, options.seed, &written)
+    announce(global, Some(options.seed), &written)
 }
 
 fn metadata(options: &TextToImageOptions, images: &Images, index: usize, model: &str, adapter: &str) -> Embedded {

@@ -56,7 +56,7 @@ fn seed(global: &Global, args: &PromptArgs) -> u64 {
 }
 
 /// Tells where the results are: paths on stdout.
-fn announce(global: &Global, seed: u64, paths: &[PathBuf]) -> anyhow::Result<()> {
+fn announce(global: &Global, seed: Option<u64>, paths: &[PathBuf]) -> anyhow::Result<()> {
     if global.json {
         return console::result(json!({ "schema": 1, "event": "result", "seed": seed, "paths": paths }));
     }

@@ -45,7 +45,7 @@ pub fn run(global: &Global, args: &PanoramaArgs) -> anyhow::Result<()> {
         let json = serde_json::to_string_pretty(&reports.to_json(args, &scene.method))?;
         written.push(report_target.write(|w| writeln!(w, "{json}"))?);
     }
-    announce(global, scene.seed, &written)
+    announce(global, Some(scene.seed), &written)
 }
 
 fn method(args: &PanoramaArgs, preset: Preset) -> StochSync {

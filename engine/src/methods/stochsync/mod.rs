@@ -5,7 +5,7 @@
 //! | paper | here |
 //! |---|---|
 //! | Alg. 4, maximum stochasticity (σ_t = √(1 − ᾱ_t)): x_t = √ᾱ ℓ + √(1 − ᾱ) ξ, no noise estimate is kept | [`OuterStep::timestep`], the job's renoise |
-//! | multi-step clean estimate G(x_t, t) | [`OuterStep::nodes`] |
+//! | multi-step clean estimate G(x_t, t) | [`OuterStep::plan`] |
 //! | non-overlapping views, two interleaved sets | [`OuterStep::view_set`] |
 //! | seam removal: RePaint-like blending in the last steps (official code) | [`OuterStep::blend`] |
 //!
