@@ -163,7 +163,7 @@ pub struct SamplerArgs {
     #[arg(long)]
     pub circulary: bool,
     /// Decode in tiles of this many latent cells [default: as large as the adapter can]
-    #[arg(long, value_name = "CELLS")]
+    #[arg(long, value_name = "CELLS", value_parser = clap::value_parser!(u16).range(16..=2048).map(usize::from))]
     pub vae_tile_size: Option<usize>,
 }
 
@@ -175,10 +175,10 @@ pub struct Txt2imgArgs {
     pub prompt: PromptArgs,
     #[command(flatten)]
     pub sampler: SamplerArgs,
-    /// Width in pixels [default: as the height, without both the model's own]
+    /// Width in pixels [default: the model's own]
     #[arg(short = 'W', long)]
     pub width: Option<usize>,
-    /// Height in pixels [default: as the width, without both the model's own]
+    /// Height in pixels [default: the model's own]
     #[arg(short = 'H', long)]
     pub height: Option<usize>,
 }
@@ -212,13 +212,13 @@ pub struct PanoramaArgs {
     #[arg(long, alias = "n-steps")]
     pub steps: Option<usize>,
     /// Classifier-free guidance
-    #[arg(long, alias = "guidance-scale")]
+    #[arg(long, alias = "guidance-scale", allow_hyphen_values = true)]
     pub cfg_scale: Option<f64>,
     /// Timestep the refining steps begin with
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub t_max: Option<f64>,
     /// Timestep they run towards
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub t_min: Option<f64>,
     /// First steps from pure noise
     #[arg(long)]

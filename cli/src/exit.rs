@@ -86,11 +86,15 @@ pub fn code(error: &anyhow::Error) -> u8 {
 /// Prints the error where the caller looks for it and gives the exit code.
 pub fn report(as_json: bool, error: &anyhow::Error) -> ExitCode {
     let code = code(error);
-    let message = format!("{error:#}");
+    // Every message holds its causes already.
+    let message = error.to_string();
     let shown =
         as_json && console::result(json!({ "schema": 1, "event": "error", "code": code, "message": message })).is_ok();
     if !shown {
         console::note(format_args!("error: {message}"));
+        if code == USAGE {
+            console::note("\nFor more information, try '--help'.");
+        }
     }
     ExitCode::from(code)
 }

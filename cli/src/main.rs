@@ -21,8 +21,10 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(e) => {
             if e.use_stderr() && std::env::args_os().any(|arg| arg == "--json") {
-                let message = e.render().to_string();
-                return exit::report(true, &exit::Failure::usage(message.trim().trim_start_matches("error: ")).into());
+                let text = e.render().to_string();
+                let message = text.trim_start_matches("error: ").trim_end_matches("try '--help'.\n");
+                let message = message.trim_end_matches("For more information, ").trim();
+                return exit::report(true, &exit::Failure::usage(message).into());
             }
             // Help and version are no failures. A closed pipe cannot be reported anywhere.
             let _ = e.print();

@@ -15,11 +15,7 @@ use crate::{device, progress};
 
 /// A picture from a prompt.
 pub fn txt2img(global: &Global, args: &Txt2imgArgs) -> anyhow::Result<()> {
-    let size = match (args.width, args.height) {
-        (None, None) => None,
-        (Some(side), None) | (None, Some(side)) => Some([side, side]),
-        (Some(width), Some(height)) => Some([height, width]),
-    };
+    let size = [args.height, args.width];
     draw(global, &Request { device: &args.device, prompt: &args.prompt, sampler: &args.sampler, size, init: None })
 }
 
@@ -27,14 +23,15 @@ pub fn txt2img(global: &Global, args: &Txt2imgArgs) -> anyhow::Result<()> {
 pub fn img2img(global: &Global, args: &Img2imgArgs) -> anyhow::Result<()> {
     let image = read_image(&args.init_img)?;
     let init = Some((image, args.strength));
-    draw(global, &Request { device: &args.device, prompt: &args.prompt, sampler: &args.sampler, size: None, init })
+    draw(global, &Request { device: &args.device, prompt: &args.prompt, sampler: &args.sampler, size: [None; 2], init })
 }
 
 struct Request<'a> {
     device: &'a DeviceArgs,
     prompt: &'a PromptArgs,
     sampler: &'a SamplerArgs,
-    size: Option<[usize; 2]>,
+    /// `[height, width]` in pixels, where given.
+    size: [Option<usize>; 2],
     init: Option<(InitImage, f64)>,
 }
 
@@ -65,7 +62,7 @@ fn options(global: &Global, request: &Request<'_>) -> anyhow::Result<TextToImage
     let wrap = Wrap { x: sampler.circular || sampler.circularx, y: sampler.circular || sampler.circulary };
     Ok(TextToImageOptions {
         prompts: Prompts::new(&prompt_text(&args.prompt)?, &prompt_text(&args.negative_prompt)?),
-        size: request.size,
+        size: None,
         batch: sampler.batch_size,
         seed: seed(global, args),
         rng: sampler.rng,
@@ -104,11 +101,12 @@ fn output_path(pattern: &Path, index: usize, count: usize) -> PathBuf {
 }
 
 fn draw(global: &Global, request: &Request<'_>) -> anyhow::Result<()> {
-    let options = options(global, request)?;
+    let mut options = options(global, request)?;
     let targets = (0..options.batch)
         .map(|i| Target::check(&output_path(&request.prompt.output, i, options.batch), request.prompt.force))
         .collect::<Result<Vec<_>, _>>()?;
     let model = device::load(request.device)?;
+    options.size = Some(request.size.map(|side| side.unwrap_or(model.native_size())));
     let program = TextToImage::new(&model, options.clone())?;
     warn_truncated(program.truncated_tokens());
     let images = progress::run(global, program)?;

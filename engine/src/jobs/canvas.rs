@@ -97,6 +97,7 @@ impl CanvasProgram {
         }
         let [height, width] = options.space.view_size();
         let latent = model.latent_size(height, width)?;
+        options.method.check(model.noise_schedule.num_train_timesteps())?;
         let schedule = options.method.schedule(&model.noise_schedule, sets.len())?;
         let guidance = Guidance::ClassifierFree { scale: options.method.guidance_scale }.reduced();
         let text = TextStage::new(model, &options.prompts, views, guidance.rows().len() > 1)?;

@@ -116,7 +116,7 @@ impl StableDiffusion {
     /// When a side is zero or no multiple of what autoencoder and UNet need.
     pub fn latent_size(&self, height: usize, width: usize) -> Result<[usize; 2]> {
         let multiple = self.downscale() * self.unet.size_multiple();
-        for (what, side) in [("height", height), ("width", width)] {
+        for (what, side) in [("width", width), ("height", height)] {
             if side == 0 || side % multiple != 0 || side > 16384 {
                 let below = (side / multiple * multiple).clamp(multiple, 16384);
                 return Err(Error::Input {

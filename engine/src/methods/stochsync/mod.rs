@@ -19,6 +19,7 @@ mod presets;
 pub use blend::BlendMask;
 pub use presets::Preset;
 
+use crate::error::Error;
 use crate::schedulers::{
     GridEnd, NoiseSchedule, SamplingPlan, SchedulerError, ddim_nodes, dpmpp_2m_nodes, nodes_below,
 };
@@ -73,6 +74,30 @@ pub struct OuterStep {
 }
 
 impl StochSync {
+    /// Whether every number is one that a model with `train` timesteps can run.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with the first that is not.
+    pub fn check(&self, train: usize) -> Result<(), Error> {
+        let refuse = |what, found: String, expected: String| Err(Error::Input { what, found, expected });
+        for (what, count) in [("steps", self.steps), ("ode steps", self.ode_steps)] {
+            if !(1..=train).contains(&count) {
+                return refuse(what, count.to_string(), format!("1 to {train}"));
+            }
+        }
+        let last = train.saturating_sub(1) as f64;
+        if !(self.t_max >= 0.0 && self.t_max <= last) {
+            return refuse("t max", self.t_max.to_string(), format!("a timestep from 0 to {last}"));
+        }
+        if !(self.t_min >= 0.0 && self.t_min <= self.t_max) {
+            return refuse("t min", self.t_min.to_string(), format!("a timestep from 0 to t max ({})", self.t_max));
+        }
+        if !self.guidance_scale.is_finite() {
+            return refuse("cfg-scale", self.guidance_scale.to_string(), "a finite number".into());
+        }
+        Ok(())
+    }
+
     /// The schedule over `sets` view sets.
     ///
     /// # Errors
@@ -168,6 +193,24 @@ mod tests {
         let steps = Preset::Official.method().independent(2).schedule(&noise, 2).unwrap();
         assert_eq!(steps.len(), 2);
         assert!(steps.iter().all(|step| step.timestep.is_none() && !step.blend));
+    }
+
+    #[test]
+    fn numbers_outside_their_range_are_refused_by_name() {
+        let official = || Preset::Official.method();
+        assert!(Preset::ALL.iter().all(|preset| preset.method().check(1000).is_ok()));
+        let refused = [
+            ("steps", StochSync { steps: 1001, ..official() }),
+            ("ode steps", StochSync { ode_steps: 0, ..official() }),
+            ("t max", StochSync { t_max: f64::NAN, ..official() }),
+            ("t max", StochSync { t_max: 1000.0, ..official() }),
+            ("t min", StochSync { t_min: 901.0, ..official() }),
+            ("cfg-scale", StochSync { guidance_scale: f64::INFINITY, ..official() }),
+        ];
+        for (name, method) in refused {
+            let message = method.check(1000).unwrap_err().to_string();
+            assert!(message.starts_with(&format!("{name}: found ")), "{message}");
+        }
     }
 
     #[test]

@@ -83,7 +83,8 @@ impl Panorama {
         // d(angle)/d(pixel) is smallest at the border of the used field: cos² / focal.
         let border = (0.5 * used_fov.to_radians()).cos().powi(2);
         let texels_per_turn = 1.2 * std::f64::consts::TAU * focal / border;
-        ((texels_per_turn / 2.0 / 32.0).round() as usize * 32).clamp(16, 4096)
+        // The number is clamped before it is an integer: a field that `new` will refuse may give anything here.
+        ((texels_per_turn / 2.0 / 32.0).round().clamp(0.0, 128.0) as usize * 32).clamp(16, 4096)
     }
 }
 

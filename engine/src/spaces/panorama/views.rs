@@ -25,6 +25,7 @@ impl ViewSet {
 
     /// Camera-to-world rotations of every set.
     pub(super) fn rotations(&self) -> Result<Vec<Vec<[[f64; 3]; 3]>>> {
+        self.check()?;
         let angles = match self {
             Self::Rings { sets, views } => {
                 let distance = 360.0 / (*views).max(1) as f64;
@@ -33,18 +34,26 @@ impl ViewSet {
             }
             Self::Custom(sets) => sets.clone(),
         };
-        let length = angles.first().map_or(0, Vec::len);
-        if length == 0 || length > 64 || angles.iter().any(|set| set.len() != length) {
-            return Err(Error::Input {
-                what: "view sets",
-                found: format!("sets of {:?} views", angles.iter().map(Vec::len).collect::<Vec<_>>()),
-                expected: "at least one set, each of the same 1 to 64 views".into(),
-            });
-        }
         let turn = |[azimuth, elevation, roll]: [f64; 3]| {
             rotation(azimuth.to_radians(), elevation.to_radians(), roll.to_radians())
         };
         Ok(angles.into_iter().map(|set: Vec<[f64; 3]>| set.into_iter().map(turn).collect()).collect())
+    }
+
+    /// Before anything of the size asked for is built.
+    fn check(&self) -> Result<()> {
+        let (sets, views, even) = match self {
+            Self::Rings { sets, views } => (*sets, *views, true),
+            Self::Custom(sets) => {
+                let views = sets.first().map_or(0, Vec::len);
+                (sets.len(), views, sets.iter().all(|set| set.len() == views))
+            }
+        };
+        if even && (1..=64).contains(&sets) && (1..=64).contains(&views) {
+            return Ok(());
+        }
+        let found = if even { format!("{sets} sets of {views} views") } else { "sets of different lengths".into() };
+        Err(Error::Input { what: "view sets", found, expected: "1 to 64 sets, each of the same 1 to 64 views".into() })
     }
 
     /// Azimuths in degrees of the borders between neighbouring level views of every set, for seam measures.
