@@ -7,10 +7,12 @@
 mod resnet;
 
 pub mod clip_text;
+pub mod controlnet;
 pub mod unet;
 pub mod vae;
 
 pub use clip_text::{ClipTextModel, TextStates};
+pub use controlnet::{Control, ControlInputs, ControlNetModel, ControlStates};
 pub use unet::{ContextKeysValues, UNet2DConditionModel, UNetInputs};
 pub use vae::{AutoencoderKl, Moments};
 

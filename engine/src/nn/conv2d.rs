@@ -76,6 +76,19 @@ impl Conv2d {
         Ok(Self::load_split(source, inputs, &[outputs], geometry)?.remove(0))
     }
 
+    /// As [`Conv2d::load`], with results multiplied by `scale`.
+    ///
+    /// # Errors
+    /// As [`Conv2d::load`].
+    pub fn load_scaled(
+        source: &Source<'_>,
+        [inputs, outputs]: [usize; 2],
+        geometry: ConvGeometry,
+        scale: f64,
+    ) -> Result<Self> {
+        Ok(Self::load_parts(source, inputs, &[outputs], geometry, scale)?.remove(0))
+    }
+
     /// One stored convolution as several with `parts` output channels each, in order: a result that is to be split by
     /// channels is never joined in the first place.
     ///
@@ -87,10 +100,26 @@ impl Conv2d {
         parts: &[usize],
         geometry: ConvGeometry,
     ) -> Result<Vec<Self>> {
+        Self::load_parts(source, inputs, parts, geometry, 1.0)
+    }
+
+    fn load_parts(
+        source: &Source<'_>,
+        inputs: usize,
+        parts: &[usize],
+        geometry: ConvGeometry,
+        scale: f64,
+    ) -> Result<Vec<Self>> {
         let (k, outputs) = (geometry.kernel, parts.iter().sum());
-        let weight = source.take("weight", &[outputs, inputs, k, k])?.to_f32();
-        let weight = channels_last(&weight, [outputs, inputs, k * k]);
-        let bias = source.take("bias", &[outputs])?.to_f32();
+        let take = |name: &str, shape: &[usize]| -> Result<Vec<f32>> {
+            let mut values = source.take(name, shape)?.to_f32();
+            if scale != 1.0 {
+                values.iter_mut().for_each(|v| *v = (f64::from(*v) * scale) as f32);
+            }
+            Ok(values)
+        };
+        let weight = channels_last(&take("weight", &[outputs, inputs, k, k])?, [outputs, inputs, k * k]);
+        let bias = take("bias", &[outputs])?;
         let row = k * k * inputs;
         let mut first = 0;
         let part = |&count: &usize| {

@@ -3,6 +3,7 @@
 //! Single modules are fed the reference's own inputs, so that an error shows where it is made; whole trajectories run from
 //! the token ids on. Names that nothing here computes are listed as skipped and fail the report unless they are allowed.
 
+mod control;
 mod data;
 mod modules;
 mod report;
@@ -50,7 +51,7 @@ pub fn verify(
     let mut modules = Modules::new(ctx, source, &golden, options.elem);
     let mut report = Report::new(source.label(), ctx.adapter().name.clone(), options);
     // In an order in which neighbours share their work.
-    let order = ["sched.", "te.", "te2.", "uncond.", "cond.", "unet.", "vae.", "ip2p.", "traj."];
+    let order = ["sched.", "te.", "te2.", "uncond.", "cond.", "controlnet.", "unet.", "vae.", "ip2p.", "traj."];
     let mut names: Vec<String> = golden.expected_names();
     names.sort_by_key(|name| (order.iter().position(|p| name.starts_with(p)), name.clone()));
     for name in names {

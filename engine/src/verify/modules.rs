@@ -6,11 +6,12 @@ use syncline_kernels::gpu::{Context, Recorder};
 use syncline_kernels::tensor::{Elem, Tensor};
 use syncline_loader::ModelSource;
 
+use super::control::{Network, NetworkInputs, RESIDUAL_TIMESTEP};
 use super::data::{Golden, channels_first};
 use super::texts::{Text, UploadedTexts};
 use crate::error::Result;
 use crate::models::vae::LOGVAR_RANGE;
-use crate::models::{AutoencoderKl, ClipTextModel, UNet2DConditionModel, UNetInputs, Wrap};
+use crate::models::{AutoencoderKl, ClipTextModel, ControlNetModel, UNet2DConditionModel, Wrap};
 use crate::nn::cast;
 
 /// Models of a golden directory, loaded when the first tensor needs them, and results that come in groups.
@@ -21,6 +22,7 @@ pub(super) struct Modules<'a> {
     elem: Elem,
     text_encoders: [Option<ClipTextModel>; 2],
     unet: Option<UNet2DConditionModel>,
+    controlnet: Option<ControlNetModel>,
     vae: Option<AutoencoderKl>,
     /// Results by name, in the reference's layout, taken as they are compared.
     ready: BTreeMap<String, Vec<f32>>,
@@ -54,7 +56,18 @@ pub(super) fn run(ctx: &Context, record: impl FnOnce(&mut Recorder) -> Vec<Tenso
 impl<'a> Modules<'a> {
     pub fn new(ctx: &'a Context, source: &'a ModelSource, golden: &'a Golden, elem: Elem) -> Self {
         let (ready, texts) = (BTreeMap::new(), BTreeMap::new());
-        Self { ctx, source, golden, elem, text_encoders: [None, None], unet: None, vae: None, ready, texts }
+        Self {
+            ctx,
+            source,
+            golden,
+            elem,
+            text_encoders: [None, None],
+            unet: None,
+            controlnet: None,
+            vae: None,
+            ready,
+            texts,
+        }
     }
 
     /// The expected tensor `name` as this engine computes it, in the reference's layout; `None` when it is not known.
@@ -65,7 +78,8 @@ impl<'a> Modules<'a> {
                 ["te" | "te2", half @ ("cond" | "uncond"), _] | [half @ ("cond" | "uncond"), "prompt_embeds"] => {
                     self.encode_text(half)?;
                 }
-                ["unet", "out", ..] if !self.lacks_parts() => self.unet_outputs()?,
+                ["unet", "out", ..] => self.unet_outputs()?,
+                ["controlnet", ..] => self.control_residuals()?,
                 ["vae", "enc", _] => self.encode()?,
                 ["vae", "dec"] => self.decode()?,
                 ["ip2p", "image_latents"] => {
@@ -78,7 +92,7 @@ impl<'a> Modules<'a> {
         Ok(self.ready.remove(name))
     }
 
-    fn put(&mut self, name: &str, values: &[f32], dims: [usize; 4]) {
+    pub fn put(&mut self, name: &str, values: &[f32], dims: [usize; 4]) {
         self.ready.insert(name.to_owned(), channels_first(values, dims));
     }
 
@@ -97,8 +111,8 @@ impl<'a> Modules<'a> {
         self.source.index().is_instruct_pix2pix()
     }
 
-    /// Whether the UNet's outputs contain the work of parts that this comparison does not run.
-    pub fn lacks_parts(&self) -> bool {
+    /// Whether a ControlNet's residuals are part of the UNet's outputs.
+    pub fn is_controlled(&self) -> bool {
         self.source.has("controlnet")
     }
 
@@ -119,14 +133,21 @@ impl<'a> Modules<'a> {
         self.source.index().is_sdxl()
     }
 
-    pub fn unet(&mut self) -> Result<&UNet2DConditionModel> {
-        let slot = &mut self.unet;
-        if slot.is_none() {
+    /// The UNet and, in a directory that has one, its ControlNet.
+    pub fn network(&mut self) -> Result<Network<'_>> {
+        if self.unet.is_none() {
             let (config, weights) = (self.source.unet_config()?, self.source.weights("unet")?);
-            *slot = Some(UNet2DConditionModel::load(self.ctx, &weights.scope(), &config, self.elem)?);
+            self.unet = Some(UNet2DConditionModel::load(self.ctx, &weights.scope(), &config, self.elem)?);
             weights.finish(&[])?;
         }
-        slot.as_ref().ok_or_else(|| self.golden.bad("unet", "not loaded"))
+        if self.controlnet.is_none() && self.is_controlled() {
+            let (config, weights) = (self.source.controlnet_config()?, self.source.weights("controlnet")?);
+            let scale = self.golden.meta.controlnet_conditioning_scale.unwrap_or(1.0);
+            self.controlnet = Some(ControlNetModel::load(self.ctx, &weights.scope(), &config, self.elem, scale)?);
+            weights.finish(&[])?;
+        }
+        let unet = self.unet.as_ref().ok_or_else(|| self.golden.bad("unet", "not loaded"))?;
+        Ok(Network { unet, control: self.controlnet.as_ref() })
     }
 
     fn vae(&mut self) -> Result<&AutoencoderKl> {
@@ -150,17 +171,21 @@ impl<'a> Modules<'a> {
 
     fn unet_output(&mut self, name: &str, sample: &[f32], dims: [usize; 4], (t, rows): (f32, &[&Text])) -> Result<()> {
         let ctx = self.ctx;
-        let unet = self.unet()?;
-        let channels = unet.config().out_channels;
-        let texts = UploadedTexts::new(ctx, unet, rows, [dims[1], dims[2]])?;
+        let picture = self.control_picture(dims[0])?;
+        let network = self.network()?;
+        let channels = network.unet.config().out_channels;
+        let texts = UploadedTexts::new(ctx, network.unet, rows, [dims[1], dims[2]])?;
         let sample = ctx.upload(sample, &dims, Elem::F32)?;
-        let timesteps = ctx.upload(&vec![t; dims[0]], &[dims[0]], Elem::F32)?;
-        let output = run(ctx, |rec| {
-            let context = unet.record_context(rec, &texts.context);
-            let (sample, timesteps, context) = (&sample, &timesteps, &context);
-            let added = texts.added();
-            vec![unet.record(rec, &UNetInputs { sample, timesteps, context, added, wrap: Wrap::default() })]
-        })?;
+        let times = |t: f32| ctx.upload(&vec![t; dims[0]], &[dims[0]], Elem::F32);
+        let (timesteps, control_timesteps) = (times(t)?, times(RESIDUAL_TIMESTEP)?);
+        let inputs = NetworkInputs {
+            sample: &sample,
+            timesteps: &timesteps,
+            control_timesteps: &control_timesteps,
+            texts: &texts,
+            picture: picture.as_ref(),
+        };
+        let output = run(ctx, |rec| vec![network.record(rec, &inputs)])?;
         self.put(name, &output[0], [dims[0], dims[1], dims[2], channels]);
         Ok(())
     }

@@ -3,13 +3,13 @@
 use syncline_kernels::gpu::{Recorder, Recording};
 use syncline_kernels::tensor::{Elem, Tensor};
 
+use super::control::NetworkInputs;
 use super::data::{channels_first, channels_last};
 use super::modules::Modules;
 use super::samplers::{State, draws_noise, make_plan, sampler};
 use super::texts::{Text, UploadedTexts};
 use crate::error::Result;
 use crate::guidance::{Guidance, Row};
-use crate::models::{UNetInputs, Wrap};
 use crate::schedulers::HistoryPlan;
 
 /// What the reference uses where `golden/meta.json` does not say.
@@ -37,7 +37,7 @@ impl Modules<'_> {
     pub fn trajectory(&mut self, name: &str) -> Result<Option<Vec<f32>>> {
         let mut parts = name.splitn(3, '.').skip(1);
         let (Some(method), Some(_)) = (parts.next(), parts.next()) else { return Ok(None) };
-        if self.lacks_parts() || sampler(method).is_none() {
+        if sampler(method).is_none() {
             return Ok(None);
         }
         match self.recall(name) {
@@ -125,20 +125,20 @@ impl Modules<'_> {
     fn denoiser(&mut self, guidance: &Guidance, [_, h, w, _]: [usize; 4]) -> Result<Denoiser> {
         let texts: Vec<Text> = guidance.rows().iter().map(|&row| self.own_text(half(row))).collect::<Result<_>>()?;
         let (ctx, rows) = (self.ctx, texts.len());
-        let unet = self.unet()?;
-        let texts = UploadedTexts::new(ctx, unet, &texts.iter().collect::<Vec<_>>(), [h, w])?;
-        let sample = ctx.tensor(&[rows, h, w, unet.config().in_channels], Elem::F32)?;
+        let picture = self.control_picture(rows)?;
+        let network = self.network()?;
+        let texts = UploadedTexts::new(ctx, network.unet, &texts.iter().collect::<Vec<_>>(), [h, w])?;
+        let sample = ctx.tensor(&[rows, h, w, network.unet.config().in_channels], Elem::F32)?;
         let timesteps = ctx.tensor(&[rows], Elem::F32)?;
         let mut rec = Recorder::new(ctx);
-        let context = unet.record_context(&mut rec, &texts.context);
-        let inputs = UNetInputs {
+        let inputs = NetworkInputs {
             sample: &sample,
             timesteps: &timesteps,
-            context: &context,
-            added: texts.added(),
-            wrap: Wrap::default(),
+            control_timesteps: &timesteps,
+            texts: &texts,
+            picture: picture.as_ref(),
         };
-        let output = unet.record(&mut rec, &inputs);
+        let output = network.record(&mut rec, &inputs);
         let output = rec.keep(&output)?;
         Ok(Denoiser { recording: rec.finish()?, sample, timesteps, output })
     }

@@ -11,7 +11,7 @@ use crate::models::resnet::{ResnetBlock2D, ResnetInputs, ResnetShape, load_downs
 use crate::nn::{Conv2d, Source};
 
 /// What all blocks of one pass share.
-pub(super) struct Pass<'a> {
+pub(in crate::models) struct Pass<'a> {
     /// Time embedding behind its SiLU.
     pub time: &'a Tensor,
     /// Keys and values of the cross attentions still to come.
@@ -52,7 +52,7 @@ fn load_attention(
 
 /// `DownBlock2D` and `CrossAttnDownBlock2D`.
 #[derive(Debug)]
-pub(super) struct DownBlock2D {
+pub(in crate::models) struct DownBlock2D {
     resnets: Vec<ResnetBlock2D>,
     attentions: Vec<Transformer2DModel>,
     downsamplers: Option<Conv2d>,
@@ -100,7 +100,7 @@ impl DownBlock2D {
 
 /// `UNetMidBlock2DCrossAttn`: resnet, attention, resnet.
 #[derive(Debug)]
-pub(super) struct MidBlock2D {
+pub(in crate::models) struct MidBlock2D {
     resnets: [ResnetBlock2D; 2],
     attentions: Transformer2DModel,
 }
@@ -130,7 +130,7 @@ impl MidBlock2D {
 
 /// `UpBlock2D` and `CrossAttnUpBlock2D`.
 #[derive(Debug)]
-pub(super) struct UpBlock2D {
+pub(in crate::models) struct UpBlock2D {
     resnets: Vec<ResnetBlock2D>,
     attentions: Vec<Transformer2DModel>,
     upsamplers: Option<Conv2d>,

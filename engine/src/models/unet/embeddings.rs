@@ -13,10 +13,10 @@ use crate::nn::{Epilogue, Linear, Source, TwoInputLinear, cast};
 /// Longest wavelength of the sinusoids over 2π.
 const MAX_PERIOD: f64 = 10_000.0;
 /// Numbers in SDXL's time ids: original height and width, crop top and left, target height and width.
-pub(super) const TIME_IDS: usize = 6;
+pub(in crate::models) const TIME_IDS: usize = 6;
 
 /// Width of the embedding.
-pub(super) fn time_width(config: &UNet2DConditionConfig) -> usize {
+pub(in crate::models) fn time_width(config: &UNet2DConditionConfig) -> usize {
     4 * config.block_out_channels[0]
 }
 
@@ -44,7 +44,7 @@ const SILU: Epilogue<'static> = Epilogue { activation: Activation::Silu, residua
 ///
 /// The outer SiLU is each resnet's own in the reference; all of them take it of the same vector.
 #[derive(Debug)]
-pub(super) struct TimeEmbedding {
+pub(in crate::models) struct TimeEmbedding {
     name: String,
     time_proj: Sinusoids,
     linear_1: Linear,

@@ -4,8 +4,8 @@
 //! in place. Keys and values of the text are recorded apart ([`UNet2DConditionModel::record_context`]), because they stay
 //! the same for all steps of a run.
 
-mod blocks;
-mod embeddings;
+pub(super) mod blocks;
+pub(super) mod embeddings;
 mod transformer;
 
 use syncline_kernels::gpu::{Context, Recorder};
@@ -14,6 +14,7 @@ use syncline_kernels::tensor::{Elem, Tensor};
 use syncline_loader::Scope;
 use syncline_loader::config::UNet2DConditionConfig;
 
+use super::controlnet::Control;
 use super::resnet::plain;
 use crate::error::Result;
 use crate::nn::{Conv2d, ConvGeometry, GroupNorm, Source, cast};
@@ -23,7 +24,7 @@ use embeddings::TimeEmbedding;
 /// Keys and values of a context in every cross attention, in the order of the network.
 #[derive(Clone, Debug)]
 pub struct ContextKeysValues {
-    pairs: Vec<(Tensor, Tensor)>,
+    pub(super) pairs: Vec<(Tensor, Tensor)>,
 }
 
 impl ContextKeysValues {
@@ -133,6 +134,19 @@ impl UNet2DConditionModel {
     /// When the sample's height or width is no multiple of [`UNet2DConditionModel::size_multiple`], or added conditions
     /// are missing or too many: errors of the job that records.
     pub fn record(&self, rec: &mut Recorder, inputs: &UNetInputs<'_>) -> Tensor {
+        self.record_controlled(rec, inputs, None)
+    }
+
+    /// As [`UNet2DConditionModel::record`], with the residuals of a ControlNet on every skip connection and on the middle.
+    ///
+    /// # Panics
+    /// As [`UNet2DConditionModel::record`], and when the ControlNet's levels are not the UNet's.
+    pub fn record_controlled(
+        &self,
+        rec: &mut Recorder,
+        inputs: &UNetInputs<'_>,
+        control: Option<Control<'_>>,
+    ) -> Tensor {
         let multiple = self.size_multiple();
         let dims = inputs.sample.dims();
         assert!(
@@ -148,6 +162,9 @@ impl UNet2DConditionModel {
             x = block.record(rec, x, &mut skips, &mut pass);
         }
         x = self.mid_block.record(rec, &x, &mut pass);
+        if let Some(Control { model, states }) = control {
+            (skips, x) = model.record_added(rec, states, &skips, &x);
+        }
         for block in &self.up_blocks {
             x = block.record(rec, x, &mut skips, &mut pass);
         }
