@@ -193,7 +193,10 @@ const APPLY_SPAN: usize = 16;
 /// # Panics
 /// When shapes, groups or element types do not fit together.
 pub fn group_norm(rec: &mut Recorder, op: &GroupNorm<'_>) -> Tensor {
-    let lanes = if rec.context().caps().software { 1 } else { 64 };
+    // Barriers are dear on software adapters: there one invocation adds up to 256 partials faster than 64 share them.
+    let plan = Plan::new(op);
+    let partials = plan.pixels.div_ceil(stats_span(plan.pixels)) * plan.width / op.groups;
+    let lanes = if rec.context().caps().software && partials <= 256 { 1 } else { 64 };
     launch(rec, op, lanes)
 }
 
