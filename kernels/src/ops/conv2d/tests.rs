@@ -129,3 +129,27 @@ fn images_of_a_batch_equal_single_runs_to_the_byte() {
         }
     }
 }
+
+#[test]
+fn many_tiles() {
+    for variant in variants().unwrap() {
+        let mut draw = Draw::new(23);
+        let problem = Problem {
+            batch: 2,
+            height: 131,
+            width: 113,
+            c: 3,
+            s: 0,
+            n: 5,
+            taps: 3,
+            stride: 1,
+            padding: Padding::Same,
+            wrap: Wrap { x: true, y: false },
+            upsample: false,
+            activation: Activation::None,
+        };
+        let (tensors, values) = upload(&variant, &mut draw, &problem);
+        let got = variant.run(|rec| conv2d(rec, &tensors.conv(&problem))).unwrap();
+        assert_close(variant.name, &got, &problem.solve(&values).0, variant.bound(F32_REDUCTION));
+    }
+}

@@ -85,3 +85,32 @@ fn rows_of_a_batch_equal_single_runs_to_the_byte() {
         }
     }
 }
+
+#[test]
+fn a_row_does_not_depend_on_the_tile() {
+    for variant in variants().unwrap() {
+        let mut draw = Draw::new(13);
+        let (n, k) = (37, 130);
+        let (w, _) = variant.normal(&mut draw, &[n, k]).unwrap();
+        let (_, values) = variant.normal(&mut draw, &[64, k]).unwrap();
+        let run = |m: usize| {
+            let (a, _) = variant.tensor(&values[..m * k], &[1, m, k]).unwrap();
+            variant.run(|rec| gemm(rec, &Gemm::new(&a, &w))).unwrap()
+        };
+        let all = run(64);
+        for m in [1, 8, 13, 16, 20] {
+            assert_eq!(run(m), &all[..m * n], "{} {m} rows", variant.name);
+        }
+    }
+}
+
+#[test]
+fn many_tiles() {
+    for variant in variants().unwrap() {
+        let mut draw = Draw::new(14);
+        let product = Product { batch: 1, w_batch: 1, m: 30_011, rows: 19, k: 4, activation: Activation::None };
+        let problem = Problem::new(&variant, &mut draw, product);
+        let got = variant.run(|rec| gemm(rec, &problem.gemm())).unwrap();
+        assert_close(variant.name, &got, &problem.expected, variant.bound(F32_REDUCTION));
+    }
+}
