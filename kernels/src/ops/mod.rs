@@ -29,10 +29,15 @@ pub(crate) const ACTIVATION: &str = include_str!("../wgsl/lib/activation.wgsl");
 #[rustfmt::skip] // One line per entry.
 pub const KERNELS: &[&Kernel] = &[
     &attention::KERNEL_16,
+    &attention::KERNEL_16_LANES,
     &attention::KERNEL_32,
+    &attention::KERNEL_32_LANES,
     &attention::KERNEL_64,
+    &attention::KERNEL_64_LANES,
     &attention::KERNEL_160,
+    &attention::KERNEL_160_LANES,
     &attention::KERNEL_512,
+    &attention::KERNEL_512_LANES,
     &attention::KERNEL_TILED,
     &conv2d::KERNEL,
     &conv2d::KERNEL_LANES,

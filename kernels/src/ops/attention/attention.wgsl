@@ -9,7 +9,7 @@
 // 4-vector of k and v serves ROWS queries. The private arrays are indexed at run time on purpose: loops over `a` have no
 // constant trip count, because unrolled they compile for a minute and run no faster.
 // Numerics: f32; a large finite number stands for minus infinity. The order of the sum depends on S alone.
-// Needs: ROWS, and ROW (4-vectors of a query, at least D / 4), from an appended line.
+// Needs: keys4 and values4, the same 4-vector of four keys, from four.wgsl or four_lanes.wgsl; ROWS, and ROW (4-vectors of a query, at least D / 4), from an appended line.
 const LOWEST: f32 = -3.0e38;
 const LANES = 8u;
 // 4-vectors of scores per query between two updates of the accumulator.
@@ -55,21 +55,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         var high: array<f32, ROWS>;
         for (var r = 0u; r < ROWS; r += 1u) { high[r] = top[r]; }
         for (var j = start; j < stop; j += 4u) {
-            let a0 = head + j * stride;
-            let a1 = head + min(j + 1u, last) * stride;
-            let a2 = head + min(j + 2u, last) * stride;
-            let a3 = head + min(j + 3u, last) * stride;
             var s: array<vec4<f32>, ROWS>;
             for (var r = 0u; r < ROWS; r += 1u) { s[r] = vec4<f32>(); }
-            for (var a = a0; a < a0 + params.quads; a += 1u) {
-                let d = a - a0;
-                let k0 = ld(k[a]);
-                let k1 = ld(k[a1 + d]);
-                let k2 = ld(k[a2 + d]);
-                let k3 = ld(k[a3 + d]);
+            for (var a = head; a < head + params.quads; a += 1u) {
+                let d = a - head;
+                let four = keys4(a, vec2<u32>(j, local), stride);
                 for (var r = 0u; r < ROWS; r += 1u) {
                     let x = query[d][r];
-                    s[r] += vec4<f32>(dot(x, k0), dot(x, k1), dot(x, k2), dot(x, k3));
+                    s[r] += vec4<f32>(dot(x, four[0]), dot(x, four[1]), dot(x, four[2]), dot(x, four[3]));
                 }
             }
             // Keys past the end repeat the last one and, like those hidden from a query, weigh nothing.
@@ -99,17 +92,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             var part: array<vec4<f32>, ROWS>;
             for (var r = 0u; r < ROWS; r += 1u) { part[r] = out[d][r] * fade[r]; }
             for (var j = start; j < stop; j += 4u) {
-                let b0 = a + j * stride;
-                let b1 = a + min(j + 1u, last) * stride;
-                let b2 = a + min(j + 2u, last) * stride;
-                let b3 = a + min(j + 3u, last) * stride;
-                let v0 = ld(v[b0]);
-                let v1 = ld(v[b1]);
-                let v2 = ld(v[b2]);
-                let v3 = ld(v[b3]);
+                let four = values4(a, vec2<u32>(j, local), stride);
                 for (var r = 0u; r < ROWS; r += 1u) {
                     let p = weight[(j - start) / 4u][r];
-                    part[r] = fma(p.wwww, v3, fma(p.zzzz, v2, fma(p.yyyy, v1, fma(p.xxxx, v0, part[r]))));
+                    part[r] = fma(p.wwww, four[3], fma(p.zzzz, four[2], fma(p.yyyy, four[1], fma(p.xxxx, four[0], part[r]))));
                 }
             }
             for (var r = 0u; r < ROWS; r += 1u) { out[d][r] = part[r]; }

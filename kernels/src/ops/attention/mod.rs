@@ -25,16 +25,34 @@ const BASE: Kernel = Kernel {
     variants: &[&[]],
 };
 
+/// With subgroup broadcasts.
+const LANES: Kernel = Kernel { name: "attention_lanes", subgroups: true, ..BASE };
+
+/// Loads of four keys, by every invocation.
+const FOUR: &str = include_str!("four.wgsl");
+/// The same shared by subgroup broadcasts.
+const FOUR_LANES: &str = include_str!("four_lanes.wgsl");
+
 /// Heads of up to 16 channels, software adapters.
-pub const KERNEL_16: Kernel = Kernel { libs: &["const ROWS = 8u; const ROW = 4u;"], ..BASE };
+pub const KERNEL_16: Kernel = Kernel { libs: &[FOUR, "const ROWS = 8u; const ROW = 4u;"], ..BASE };
+/// The same with subgroups.
+pub const KERNEL_16_LANES: Kernel = Kernel { libs: &[FOUR_LANES, "const ROWS = 8u; const ROW = 4u;"], ..LANES };
 /// Heads of up to 32 channels, software adapters.
-pub const KERNEL_32: Kernel = Kernel { libs: &["const ROWS = 8u; const ROW = 8u;"], ..BASE };
+pub const KERNEL_32: Kernel = Kernel { libs: &[FOUR, "const ROWS = 8u; const ROW = 8u;"], ..BASE };
+/// The same with subgroups.
+pub const KERNEL_32_LANES: Kernel = Kernel { libs: &[FOUR_LANES, "const ROWS = 8u; const ROW = 8u;"], ..LANES };
 /// Heads of up to 64 channels, software adapters.
-pub const KERNEL_64: Kernel = Kernel { libs: &["const ROWS = 8u; const ROW = 16u;"], ..BASE };
+pub const KERNEL_64: Kernel = Kernel { libs: &[FOUR, "const ROWS = 8u; const ROW = 16u;"], ..BASE };
+/// The same with subgroups.
+pub const KERNEL_64_LANES: Kernel = Kernel { libs: &[FOUR_LANES, "const ROWS = 8u; const ROW = 16u;"], ..LANES };
 /// Heads of up to 160 channels, software adapters.
-pub const KERNEL_160: Kernel = Kernel { libs: &["const ROWS = 4u; const ROW = 40u;"], ..BASE };
+pub const KERNEL_160: Kernel = Kernel { libs: &[FOUR, "const ROWS = 4u; const ROW = 40u;"], ..BASE };
+/// The same with subgroups.
+pub const KERNEL_160_LANES: Kernel = Kernel { libs: &[FOUR_LANES, "const ROWS = 4u; const ROW = 40u;"], ..LANES };
 /// Heads of up to 512 channels, software adapters.
-pub const KERNEL_512: Kernel = Kernel { libs: &["const ROWS = 2u; const ROW = 128u;"], ..BASE };
+pub const KERNEL_512: Kernel = Kernel { libs: &[FOUR, "const ROWS = 2u; const ROW = 128u;"], ..BASE };
+/// The same with subgroups.
+pub const KERNEL_512_LANES: Kernel = Kernel { libs: &[FOUR_LANES, "const ROWS = 2u; const ROW = 128u;"], ..LANES };
 
 /// Heads of any size, adapters with workgroup memory of their own. `LANES` is `GROUPS · D / 4`.
 pub const KERNEL_TILED: Kernel = Kernel {
@@ -138,14 +156,19 @@ pub fn attention(rec: &mut Recorder, op: &Attention<'_>) -> Tensor {
     launch(rec, op, !software)
 }
 
-/// The register kernel for heads of `size` channels, and its queries per workgroup (`LANES · ROWS`).
-fn register_kernel(size: usize) -> (&'static Kernel, usize) {
-    match size {
-        0..=16 => (&KERNEL_16, 64),
-        17..=32 => (&KERNEL_32, 64),
-        33..=64 => (&KERNEL_64, 64),
-        65..=160 => (&KERNEL_160, 32),
-        _ => (&KERNEL_512, 16),
+/// The register kernel for heads of `size` channels, and its queries per workgroup.
+fn register_kernel(size: usize, lanes: bool) -> (&'static Kernel, usize) {
+    match (size, lanes) {
+        (0..=16, false) => (&KERNEL_16, 64),
+        (0..=16, true) => (&KERNEL_16_LANES, 64),
+        (17..=32, false) => (&KERNEL_32, 64),
+        (17..=32, true) => (&KERNEL_32_LANES, 64),
+        (33..=64, false) => (&KERNEL_64, 64),
+        (33..=64, true) => (&KERNEL_64_LANES, 64),
+        (65..=160, false) => (&KERNEL_160, 32),
+        (65..=160, true) => (&KERNEL_160_LANES, 32),
+        (_, false) => (&KERNEL_512, 16),
+        (_, true) => (&KERNEL_512_LANES, 16),
     }
 }
 
@@ -176,7 +199,10 @@ fn launch(rec: &mut Recorder, op: &Attention<'_>, tiled: bool) -> Tensor {
     let (kernel, rows, overrides) = if tiled {
         (&KERNEL_TILED, 8 * groups, &shape[..])
     } else {
-        let (kernel, rows) = register_kernel(dims.size);
+        let ctx = rec.context();
+        // Broadcasts count on the invocations' order in a subgroup, which is known of software adapters.
+        let lanes = ctx.caps().software && ctx.caps().subgroups && ctx.adapter().subgroup_size.0 >= 8;
+        let (kernel, rows) = register_kernel(dims.size, lanes);
         (kernel, rows, &[][..])
     };
     rec.launch(&Launch {
