@@ -26,7 +26,7 @@ const BASE: Kernel = Kernel {
 };
 
 /// With subgroup broadcasts.
-const LANES: Kernel = Kernel { name: "attention_lanes", subgroups: true, ..BASE };
+const LANES: Kernel = Kernel { subgroups: true, ..BASE };
 
 /// Loads of four keys, by every invocation.
 const FOUR: &str = include_str!("four.wgsl");
@@ -56,7 +56,6 @@ pub const KERNEL_512_LANES: Kernel = Kernel { libs: &[FOUR_LANES, "const ROWS = 
 
 /// Heads of any size, adapters with workgroup memory of their own. `LANES` is `GROUPS · D / 4`.
 pub const KERNEL_TILED: Kernel = Kernel {
-    name: "attention_tiled",
     source: include_str!("tiled.wgsl"),
     variants: &[
         &[("GROUPS", 8.0), ("LANES", 32.0)],
