@@ -52,7 +52,7 @@ const UNSAFE_FILES: [&str; 2] = ["kernels/src/gpu/pipeline.rs", "model-loader/sr
 const LINE_LIMITS: [(&str, usize); 4] = [(".rs", 400), (".wgsl", 250), ("ARCHITECTURE.md", 150), ("README.md", 300)];
 
 /// Files over their limit, which may only get shorter: path and lines.
-const OVER_LIMIT: [(&str, usize); 1] = [("kernels/src/gpu/recording.rs", 413)];
+const OVER_LIMIT: [(&str, usize); 0] = [];
 
 /// Names that say nothing about what is inside.
 const EMPTY_NAMES: [&str; 9] =

@@ -12,6 +12,7 @@ mod recording;
 mod slots;
 mod split;
 mod timing;
+mod trace;
 
 pub use adapter::{AdapterReport, Backends, ContextOptions, Profile, list_adapters};
 pub use context::{Caps, Context};

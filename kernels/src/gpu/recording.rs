@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::context::Context;
-use super::error::{GpuError, Result};
+use super::error::Result;
 use super::memory::Buffer;
-use super::pipeline::{Access, PARAMS_STRIDE, Pipeline};
+use super::pipeline::{PARAMS_STRIDE, Pipeline};
 use super::recorder::{Cost, Dispatch, DispatchId, Recorder};
 use super::slots::{Life, SlotPlan, assign_slots};
 use super::split::next_submit;
@@ -46,7 +46,7 @@ pub struct Recording {
     params_buffer: Option<Arc<Buffer>>,
     params: Vec<u8>,
     params_dirty: bool,
-    slots: SlotPlan,
+    pub(super) slots: SlotPlan,
     cursor: usize,
     submits: u64,
     /// Expected nanoseconds of each step, corrected after every submit.
@@ -249,7 +249,7 @@ impl Recording {
     }
 
     /// Submits a range of steps, waits, corrects the expected times; returns the nanoseconds it took.
-    fn submit(&mut self, range: std::ops::Range<usize>) -> Result<f64> {
+    pub(super) fn submit(&mut self, range: std::ops::Range<usize>) -> Result<f64> {
         self.upload_params()?;
         let begin = Instant::now();
         self.ctx.scoped("submit", |device| {
@@ -288,33 +288,6 @@ impl Recording {
         }
         Ok(())
     }
-
-    /// Replays the plan one dispatch at a time and checks everything it writes; returns the first layer that writes
-    /// NaN or infinity. Slow: call it when a cheap check of the result has failed, with the inputs unchanged.
-    ///
-    /// # Errors
-    /// When the device is lost.
-    pub fn find_nonfinite(&mut self) -> Result<Option<GpuError>> {
-        for at in 0..self.steps.len() {
-            self.submit(at..at + 1)?;
-            let dispatch = &self.steps[at].dispatch;
-            for (tensor, access) in dispatch.bind.iter().zip(dispatch.kernel.access) {
-                if *access == Access::Read || tensor.elem() == crate::tensor::Elem::U32 {
-                    continue;
-                }
-                let found = crate::ops::finite::count_nonfinite(&self.ctx, tensor)?;
-                if found.count > 0 {
-                    return Ok(Some(GpuError::NonFinite {
-                        layer: format!("{} ({})", dispatch.layer, dispatch.kernel.name),
-                        count: found.count,
-                        total: tensor.shape().padded_len() as u64,
-                        first: found.first,
-                    }));
-                }
-            }
-        }
-        Ok(None)
-    }
 }
 
 fn build_step(ctx: &Context, dispatch: Dispatch, offset: u32) -> Result<Step> {
@@ -339,34 +312,10 @@ fn build_step(ctx: &Context, dispatch: Dispatch, offset: u32) -> Result<Step> {
     Ok(Step { pipeline, storage, offset, dispatch })
 }
 
-/// One line per dispatch; the plan snapshots are this text.
-impl fmt::Display for Recording {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for step in &self.steps {
-            let d = &step.dispatch;
-            write!(f, "{:<20} {:<52} {:?}", d.kernel.name, d.layer, d.store)?;
-            for tensor in &d.bind {
-                write!(f, " {:?}", tensor.shape)?;
-            }
-            writeln!(f, " grid {:?}", d.grid)?;
-        }
-        let cost = self.cost();
-        writeln!(
-            f,
-            "{} dispatches, {} flops, {} bytes moved, {} bytes in {} slots",
-            self.len(),
-            cost.flops,
-            cost.bytes,
-            self.slot_bytes(),
-            self.slots.slot_bytes.len()
-        )
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::ContextOptions;
+    use crate::gpu::{ContextOptions, GpuError};
     use crate::ops::convert::convert_scaled;
     use crate::tensor::Elem;
 
