@@ -229,6 +229,9 @@ pub struct PanoramaArgs {
     /// Nodes of the multi-step prediction
     #[arg(long)]
     pub ode_steps: Option<usize>,
+    /// Fewest steps of the prediction at low levels
+    #[arg(long)]
+    pub min_ode_steps: Option<usize>,
     /// Field in degrees in which views are generated
     #[arg(long)]
     pub fov: Option<f64>,

@@ -57,6 +57,7 @@ fn method(args: &PanoramaArgs, preset: Preset) -> StochSync {
         warmup_steps: args.warmup_steps.unwrap_or(p.warmup_steps),
         seam_removal_steps: args.seam_removal_steps.unwrap_or(p.seam_removal_steps),
         ode_steps: args.ode_steps.unwrap_or(p.ode_steps),
+        min_ode_steps: args.min_ode_steps.unwrap_or(p.min_ode_steps),
         guidance_scale: args.cfg_scale.unwrap_or(p.guidance_scale),
         fov: args.fov.unwrap_or(p.fov),
         used_fov: args.used_fov.unwrap_or(p.used_fov.min(args.fov.unwrap_or(p.fov))),

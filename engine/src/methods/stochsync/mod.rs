@@ -48,6 +48,9 @@ pub struct StochSync {
     pub seam_removal_steps: usize,
     /// Nodes of the full-range grid of the multi-step prediction.
     pub ode_steps: usize,
+    /// Fewest steps of the prediction, whatever the grid leaves: one step from a low level is the mean of what the view
+    /// could have been, and blurs a little more each time. 1 is the published behaviour.
+    pub min_ode_steps: usize,
     /// Its solver. Seam-removal steps always use DDIM with at least 50 nodes, as the authors' code does.
     pub solver: OdeSolver,
     /// Classifier-free guidance.
@@ -123,11 +126,21 @@ impl StochSync {
             let count = if blend { self.ode_steps.max(50) } else { self.ode_steps };
             ddim_nodes(noise, &nodes_below(t, count, last + 1), GridEnd::Clean)?
         } else {
-            dpmpp_2m_nodes(noise, &nodes_below(t, self.ode_steps, last + 1))?
+            dpmpp_2m_nodes(noise, &self.prediction_nodes(t, last + 1))?
         };
         let timestep = (k >= self.warmup_steps && t < last).then_some(t);
         // A step that cannot see the canvas has nothing to blend with.
         Ok(OuterStep { view_set: k % sets.max(1), timestep, plan, blend: blend && timestep.is_some() })
+    }
+
+    /// The nodes of a prediction from `t`.
+    fn prediction_nodes(&self, t: usize, train: usize) -> Vec<usize> {
+        let nodes = nodes_below(t, self.ode_steps, train);
+        if nodes.len() >= self.min_ode_steps {
+            return nodes;
+        }
+        let count = self.min_ode_steps.min(t.max(1));
+        (0..count).map(|i| t - t * i / count).collect()
     }
 
     /// The same method without any coupling: each of `sets` view sets from pure noise, hard tiles. The baseline of every

@@ -1,0 +1,154 @@
+//! Whole jobs on the built-in model: what a user gets must not depend on how the work was cut up.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use syncline::Error;
+use syncline::jobs::{
+    CanvasOptions, CanvasProgram, CanvasResult, Images, InitImage, Job, Prompts, TextToImage, TextToImageOptions,
+};
+use syncline::methods::{Preset, StochSync};
+use syncline::metrics::{Equirect, perspective};
+use syncline::pipeline::StableDiffusion;
+use syncline::rng::NoiseMode;
+use syncline::schedulers::{PlanOptions, SamplingMethod, Start};
+use syncline::spaces::panorama::{Panorama, PanoramaOptions, ViewSet};
+use syncline::spaces::{Interpolation, Space};
+use syncline_kernels::gpu::{Context, ContextOptions};
+use syncline_kernels::tensor::Elem;
+use syncline_loader::ModelSource;
+
+fn model() -> &'static Arc<StableDiffusion> {
+    static MODEL: OnceLock<Arc<StableDiffusion>> = OnceLock::new();
+    MODEL.get_or_init(|| {
+        let ctx = Context::new(&ContextOptions { checked: true, ..ContextOptions::default() }).unwrap();
+        StableDiffusion::load(&ctx, &ModelSource::mini().unwrap(), Elem::F32).unwrap()
+    })
+}
+
+fn options(steps: usize, batch: usize, seed: u64) -> TextToImageOptions {
+    TextToImageOptions {
+        prompts: Prompts::new("a sunset over desert dunes with distant mountains", ""),
+        size: None,
+        batch,
+        seed,
+        rng: NoiseMode::Cpu,
+        method: SamplingMethod::EulerA,
+        plan: PlanOptions { steps, ..PlanOptions::default() },
+        cfg_scale: 5.0,
+        wrap: Default::default(),
+        init: None,
+        vae_tile: None,
+    }
+}
+
+fn draw(options: TextToImageOptions) -> Images {
+    Job::new(TextToImage::new(model(), options).unwrap()).run(|_, _| {}).unwrap()
+}
+
+fn psnr(a: &[f32], b: &[f32]) -> f64 {
+    let mse = a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / a.len() as f64;
+    -10.0 * mse.max(1e-12).log10()
+}
+
+#[test]
+fn batches_and_slices_change_nothing() {
+    let both = draw(options(3, 2, 11));
+    let single = draw(options(3, 1, 12));
+    assert_eq!(both.rgb[1], single.rgb[0], "the second image of a batch is the single image of its seed");
+    assert_ne!(both.rgb[0], both.rgb[1]);
+    // The same in slices of one microsecond.
+    let mut job = Job::new(TextToImage::new(model(), options(3, 1, 12)).unwrap());
+    let mut calls = 0;
+    let mut last = 0.0;
+    loop {
+        let progress = job.advance(Duration::from_micros(1)).unwrap();
+        assert!(progress.status.fraction >= last, "progress never goes back");
+        last = progress.status.fraction;
+        calls += 1;
+        if progress.finished {
+            break;
+        }
+    }
+    assert!(calls > 500, "{calls} slices: each runs about one dispatch");
+    assert_eq!(job.finish().unwrap().rgb, single.rgb);
+}
+
+#[test]
+fn tiled_decoding_shows_no_tiles() {
+    let wide = |tile| TextToImageOptions { size: Some([128, 256]), vae_tile: tile, ..options(4, 1, 3) };
+    let (plain, tiled) = (draw(wide(None)), draw(wide(Some(16))));
+    assert_eq!(plain.latents, tiled.latents);
+    let agreement = psnr(&plain.rgb[0], &tiled.rgb[0]);
+    // Group norms and attention of the decoder see a tile instead of the picture: close, not equal.
+    assert!(agreement > 25.0 && agreement < 100.0, "{agreement} dB");
+}
+
+#[test]
+fn image_to_image_keeps_what_strength_leaves() {
+    let start = draw(options(6, 1, 5));
+    let init = InitImage { size: start.size, rgb: start.rgb[0].clone() };
+    let again = |strength| {
+        let plan = PlanOptions { steps: 10, start: Start::Strength(strength), ..PlanOptions::default() };
+        let changed = TextToImageOptions { init: Some(init.clone()), plan, ..options(10, 1, 6) };
+        psnr(&draw(TextToImageOptions { method: SamplingMethod::Ddim, ..changed }).rgb[0], &start.rgb[0])
+    };
+    let (little, much) = (again(0.1), again(0.9));
+    assert!(little > 20.0 && little > much + 3.0, "strength 0.1: {little} dB, 0.9: {much} dB");
+}
+
+#[test]
+fn a_cancelled_job_says_so() {
+    let mut job = Job::new(TextToImage::new(model(), options(3, 1, 1)).unwrap());
+    job.advance(Duration::from_micros(1)).unwrap();
+    job.cancel_token().cancel();
+    assert!(matches!(job.advance(Duration::from_secs(9)), Err(Error::Cancelled)));
+}
+
+#[test]
+fn refused_options_name_the_value() {
+    let refused = |options| match TextToImage::new(model(), options) {
+        Err(e) => e.to_string(),
+        Ok(_) => panic!("accepted"),
+    };
+    let sizes = refused(TextToImageOptions { size: Some([128, 100]), ..options(3, 1, 1) });
+    assert!(sizes.contains("width") && sizes.contains("100") && sizes.contains("multiple of 64"), "{sizes}");
+    assert!(refused(options(0, 1, 1)).contains('0'));
+    assert!(refused(options(3, 0, 1)).contains("batch"));
+    assert!(refused(TextToImageOptions { cfg_scale: f64::NAN, ..options(3, 1, 1) }).contains("cfg-scale"));
+}
+
+fn space(views: ViewSet) -> Panorama {
+    let interpolation = Interpolation::Bilinear;
+    Panorama::new(&PanoramaOptions { height: 512, view_side: 128, fov: 80.0, used_fov: 72.0, views, interpolation }).unwrap()
+}
+
+fn panorama(seed: u64, steps: usize, views: ViewSet) -> CanvasResult {
+    let method = StochSync { steps, ode_steps: 3, ..Preset::Small.method() };
+    let prompts = Prompts::new("noon over the sea, clear sky, hills", "");
+    let options = CanvasOptions { prompts, seed, method, space: Box::new(space(views)) };
+    Job::new(CanvasProgram::new(model(), options).unwrap()).run(|_, _| {}).unwrap()
+}
+
+#[test]
+fn a_panorama_holds_its_views_and_repeats_itself() {
+    let views = ViewSet::Rings { sets: 2, views: 2 };
+    let first = panorama(4, 2, views.clone());
+    let again = panorama(4, 2, views.clone());
+    assert!(first.rgb == again.rgb, "same seed, same bytes");
+    assert!(first.rgb != panorama(5, 2, views.clone()).rgb);
+    // The last set as hard tiles, looked at as it was generated: two bilinear gathers, so close and not equal.
+    let cameras = &space(views).view_sets()[1].clone();
+    let canvas = Equirect { size: first.size, rgb: &first.sets[1].0 };
+    for (i, camera) in cameras.iter().enumerate() {
+        let inner = |rgb: &[f32]| -> Vec<f32> {
+            (16..112).flat_map(|y| rgb[(y * 128 + 16) * 3..(y * 128 + 112) * 3].to_vec()).collect()
+        };
+        let view = inner(&first.views[2 + i]).iter().map(|v| v.clamp(0.01, 0.99)).collect::<Vec<_>>();
+        let seen = inner(&perspective(&canvas, camera, [128, 128]));
+        assert!(psnr(&view, &seen) > 32.0, "view {i}: {} dB", psnr(&view, &seen));
+    }
+    let covered = first.coverage.iter().filter(|w| **w > 0.0).count() as f64 / first.coverage.len() as f64;
+    assert!((0.25..0.45).contains(&covered), "{covered}");
+    assert!(first.rgb.iter().all(|v| v.is_finite()));
+}
