@@ -220,6 +220,9 @@ pub struct PanoramaArgs {
     /// Timestep they run towards
     #[arg(long, allow_hyphen_values = true)]
     pub t_min: Option<f64>,
+    /// Exponent of the way between the two: more than 1 spends more steps at low levels
+    #[arg(long)]
+    pub t_power: Option<f64>,
     /// First steps from pure noise
     #[arg(long)]
     pub warmup_steps: Option<usize>,

@@ -54,6 +54,7 @@ fn method(args: &PanoramaArgs, preset: Preset) -> StochSync {
         steps: args.steps.unwrap_or(p.steps),
         t_max: args.t_max.unwrap_or(p.t_max),
         t_min: args.t_min.unwrap_or(p.t_min),
+        t_power: args.t_power.unwrap_or(p.t_power),
         warmup_steps: args.warmup_steps.unwrap_or(p.warmup_steps),
         seam_removal_steps: args.seam_removal_steps.unwrap_or(p.seam_removal_steps),
         ode_steps: args.ode_steps.unwrap_or(p.ode_steps),

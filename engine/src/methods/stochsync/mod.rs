@@ -42,6 +42,9 @@ pub struct StochSync {
     pub t_max: f64,
     /// Timestep that the schedule runs towards.
     pub t_min: f64,
+    /// Exponent of the way from `t_max` to `t_min`: 1 (published) is linear in the step, more spends more steps at low
+    /// levels, where views come to agree.
+    pub t_power: f64,
     /// First steps from pure noise, W.
     pub warmup_steps: usize,
     /// Last steps that blend into the old canvas at view borders, Q.
@@ -114,7 +117,9 @@ impl StochSync {
 
     fn outer_step(&self, noise: &NoiseSchedule, k: usize, sets: usize) -> Result<OuterStep, SchedulerError> {
         let last = noise.num_train_timesteps() - 1;
-        let base = (self.t_max + (self.t_min - self.t_max) * k as f64 / self.steps as f64) as usize;
+        let left = (1.0 - k as f64 / self.steps as f64).powf(self.t_power);
+        // The small summand undoes rounding: 900 to 270 in 25 steps must give 698.4, not 698.3999…
+        let base = (self.t_min + (self.t_max - self.t_min) * left + 1e-9) as usize;
         let blend = k >= self.warmup_steps && k + self.seam_removal_steps >= self.steps;
         let t = match (k < self.warmup_steps, blend) {
             (true, _) => last,
