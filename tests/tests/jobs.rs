@@ -120,7 +120,8 @@ fn refused_options_name_the_value() {
 
 fn space(views: ViewSet) -> Panorama {
     let interpolation = Interpolation::Bilinear;
-    Panorama::new(&PanoramaOptions { height: 512, view_side: 128, fov: 80.0, used_fov: 72.0, views, interpolation }).unwrap()
+    Panorama::new(&PanoramaOptions { height: 512, view_side: 128, fov: 80.0, used_fov: 72.0, views, interpolation })
+        .unwrap()
 }
 
 fn panorama(seed: u64, steps: usize, views: ViewSet) -> CanvasResult {

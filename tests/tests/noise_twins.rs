@@ -1,5 +1,4 @@
 //! Keyed noise has one definition and two implementations: the engine's on the host and the kernels' on the device.
-#![expect(clippy::unwrap_used, reason = "a test that cannot run a kernel has failed")]
 
 use syncline::rng::{NoiseKey as HostKey, Purpose};
 use syncline_kernels::check::{Draw, variants};

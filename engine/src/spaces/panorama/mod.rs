@@ -75,16 +75,16 @@ impl Panorama {
         })
     }
 
-    /// A canvas height at which views of `side` pixels and `fov` degrees lose little on their way through it: about 1.2
-    /// texels to a pixel where pixels are densest in angle, the corner of the used field left aside.
+    /// A canvas height at which views of `side` pixels and `fov` degrees lose little on their way through it: 1.2 texels
+    /// to a pixel where pixels are densest in angle, at the border of the used field. Small canvases get two: they cost
+    /// little, and what bilinear sampling blurs each step adds up.
     #[must_use]
     pub fn height_for(side: usize, fov: f64, used_fov: f64) -> usize {
         let focal = 0.5 * side as f64 / (0.5 * fov.to_radians()).tan();
-        // d(angle)/d(pixel) is smallest at the border of the used field: cos² / focal.
+        // An angle per pixel of cos² / focal.
         let border = (0.5 * used_fov.to_radians()).cos().powi(2);
-        let texels_per_turn = 1.2 * std::f64::consts::TAU * focal / border;
-        // The number is clamped before it is an integer: a field that `new` will refuse may give anything here.
-        ((texels_per_turn / 2.0 / 32.0).round().clamp(0.0, 128.0) as usize * 32).clamp(16, 4096)
+        let height = |texels: f64| (texels * std::f64::consts::PI * focal / border / 32.0).round() as usize * 32;
+        height(1.2).max(height(2.0).min(1024)).clamp(16, 4096)
     }
 }
 
