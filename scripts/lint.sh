@@ -14,7 +14,7 @@ run cargo fmt --all --check
 run cargo clippy --workspace --all-targets -- -D warnings
 if [ -f tests/tests/full_size.rs ]; then
     # Not part of --all-targets: its manifest entry says `test = false`.
-    run cargo clippy -p syncline-tests --test full_size -- -D warnings
+    run cargo clippy --workspace --test full_size -- -D warnings
 fi
 RUSTDOCFLAGS='-D warnings' run cargo doc --no-deps --workspace --quiet
 

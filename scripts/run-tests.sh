@@ -15,7 +15,7 @@ for part in "$@"; do
             echo '== long: this tree has no full-size tests (tests/tests/full_size.rs)'
             continue
         fi
-        command=(cargo test -p syncline-tests --no-fail-fast --test full_size)
+        command=(cargo test --workspace --no-fail-fast --test full_size)
         ;;
     *)
         echo "unknown part: $part (quick, long)" >&2
