@@ -11,6 +11,7 @@ make tiny-sd21-v --seed 1 --hw 8x16 --steps 7 --out tiny-sd21-v-s1
 make hf-tiny-sd --seed 0 --taps no --out hf-tiny-sd-s0
 make tiny-ip2p --seed 0 --out tiny-ip2p-s0
 make tiny-ip2p --seed 1 --hw 8x16 --steps 7 --out tiny-ip2p-s1
+make tiny-sd21 --seed 4 --hw 10x13 --steps 3 --taps no --weights no --out tiny-sd21-odd-s4
 make tiny-sdxl --seed 0 --weights no --out tiny-sdxl-s0
 make tiny-controlnet --seed 0 --weights no --out tiny-controlnet-s0
 make tiny-controlnet-sdxl --seed 2 --hw 8x12 --weights no --out tiny-controlnet-sdxl-s2

@@ -41,6 +41,8 @@ pub struct ConvEpilogue<'a> {
     pub residual: Option<&'a Tensor>,
     /// Edges that continue on the opposite side instead of in zeros.
     pub wrap: Wrap,
+    /// After a doubling, whether its last row, column is left out.
+    pub trim: [bool; 2],
 }
 
 /// A convolution; weight `[out, kh, kw, in]` on the device.
@@ -152,6 +154,7 @@ impl Conv2d {
                 padding: self.geometry.padding,
                 wrap: epilogue.wrap,
                 upsample: self.geometry.upsample,
+                trim: epilogue.trim,
             },
         )
     }

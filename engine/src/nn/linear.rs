@@ -131,6 +131,7 @@ impl TwoInputLinear {
                 padding: Padding::Same,
                 wrap: Wrap::default(),
                 upsample: false,
+                trim: [false; 2],
             },
         );
         out.reshape(&[u.dims()[0], out.shape().last()])

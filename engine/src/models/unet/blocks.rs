@@ -8,7 +8,7 @@ use syncline_loader::config::UNet2DConditionConfig;
 use super::transformer::{Transformer2DModel, TransformerShape};
 use crate::error::Result;
 use crate::models::resnet::{ResnetBlock2D, ResnetInputs, ResnetShape, load_downsampler, load_upsampler, plain};
-use crate::nn::{Conv2d, Source};
+use crate::nn::{Conv2d, ConvEpilogue, Source};
 
 /// What all blocks of one pass share.
 pub(in crate::models) struct Pass<'a> {
@@ -175,7 +175,11 @@ impl UpBlock2D {
             }
         }
         match &self.upsamplers {
-            Some(upsampler) => upsampler.record(rec, &x, plain(pass.wrap)),
+            Some(upsampler) => {
+                // A map of odd size came down rounded up; the next skip says what it was.
+                let odd = |axis: usize| skips.last().is_some_and(|skip| skip.dims()[axis] < 2 * x.dims()[axis]);
+                upsampler.record(rec, &x, ConvEpilogue { trim: [odd(1), odd(2)], ..plain(pass.wrap) })
+            }
             None => x,
         }
     }

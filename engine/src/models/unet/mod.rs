@@ -46,8 +46,8 @@ pub struct AddedConditions<'a> {
 /// What a UNet is recorded on.
 #[derive(Clone, Copy, Debug)]
 pub struct UNetInputs<'a> {
-    /// `[B, h, w, in_channels]`, scaled as the sampler wants it. Height and width in multiples of
-    /// [`UNet2DConditionModel::size_multiple`].
+    /// `[B, h, w, in_channels]`, scaled as the sampler wants it. Other heights and widths than multiples of
+    /// [`UNet2DConditionModel::size_multiple`] are rounded up on the way down and restored on the way up.
     pub sample: &'a Tensor,
     /// Training timesteps, f32 `[B]`.
     pub timesteps: &'a Tensor,
@@ -112,7 +112,7 @@ impl UNet2DConditionModel {
         self.elem
     }
 
-    /// Height and width of a sample are multiples of this.
+    /// Heights and widths in multiples of this pass all levels without rounding, as in training.
     #[must_use]
     pub fn size_multiple(&self) -> usize {
         1 << (self.config.levels() - 1)
@@ -131,8 +131,7 @@ impl UNet2DConditionModel {
     /// The model's output (noise or v, as it was trained), f32 `[B, h, w, out_channels]`.
     ///
     /// # Panics
-    /// When the sample's height or width is no multiple of [`UNet2DConditionModel::size_multiple`], or added conditions
-    /// are missing or too many: errors of the job that records.
+    /// When added conditions are missing or too many: an error of the job that records.
     pub fn record(&self, rec: &mut Recorder, inputs: &UNetInputs<'_>) -> Tensor {
         self.record_controlled(rec, inputs, None)
     }
@@ -147,12 +146,6 @@ impl UNet2DConditionModel {
         inputs: &UNetInputs<'_>,
         control: Option<Control<'_>>,
     ) -> Tensor {
-        let multiple = self.size_multiple();
-        let dims = inputs.sample.dims();
-        assert!(
-            dims.len() == 4 && dims[1].is_multiple_of(multiple) && dims[2].is_multiple_of(multiple),
-            "UNet2DConditionModel: sample {dims:?}, height and width must be multiples of {multiple}"
-        );
         let time = self.time_embedding.record(rec, inputs.timesteps, inputs.added);
         let mut pass = Pass { time: &time, context: inputs.context.pairs.iter(), wrap: inputs.wrap };
         let sample = cast(rec, inputs.sample, self.elem);

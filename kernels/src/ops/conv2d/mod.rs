@@ -86,6 +86,8 @@ pub struct Conv2d<'a> {
     pub wrap: Wrap,
     /// Enlarge 2× by repetition before the convolution.
     pub upsample: bool,
+    /// Leave out the last enlarged row, column: maps of odd height or width come back to their size.
+    pub trim: [bool; 2],
 }
 
 impl<'a> Conv2d<'a> {
@@ -104,6 +106,7 @@ impl<'a> Conv2d<'a> {
             padding: Padding::Same,
             wrap: Wrap::default(),
             upsample: false,
+            trim: [false; 2],
         }
     }
 }
@@ -180,7 +183,9 @@ struct Params {
     row_tiles: u32,
     tiles: u32,
     rows_first: u32,
-    pad_end: [u32; 3],
+    trim_y: u32,
+    trim_x: u32,
+    pad_end: u32,
 }
 
 /// Checked dimensions of a convolution.
@@ -204,12 +209,13 @@ impl Sizes {
 }
 
 /// Rows or columns of the result: `size` input ones, enlarged, `before + after` border ones.
-fn out_size(g: &Conv2d<'_>, size: usize, taps: usize) -> usize {
+fn out_size(g: &Conv2d<'_>, size: usize, taps: usize, trim: bool) -> usize {
     let border = match g.padding {
         Padding::Same => 2 * (taps / 2),
         Padding::AsymmetricEnd => 1,
     };
-    let padded = (size << usize::from(g.upsample)) + border;
+    assert!(g.upsample || !trim, "conv2d: trim without upsample of x {:?}", g.x.dims());
+    let padded = (size << usize::from(g.upsample)) - usize::from(trim) + border;
     assert!(padded >= taps, "conv2d: x {:?} is smaller than the window of w {:?}", g.x.dims(), g.w.dims());
     (padded - taps) / g.stride + 1
 }
@@ -230,7 +236,7 @@ fn sizes(g: &Conv2d<'_>) -> Sizes {
     );
     assert!(g.stride == 1 || g.stride == 2, "conv2d: stride {}", g.stride);
     assert!(matches!(g.activation, Activation::None | Activation::Silu), "conv2d: {:?} of w {w:?}", g.activation);
-    let (out_height, out_width) = (out_size(g, height, taps), out_size(g, width, taps));
+    let (out_height, out_width) = (out_size(g, height, taps, g.trim[0]), out_size(g, width, taps, g.trim[1]));
     let pad = if g.padding == Padding::Same { taps / 2 } else { 0 };
     let sizes = Sizes { batch, height, width, out_height, out_width, c, s, n, taps, pad };
     let expect = |name: &str, tensor: Option<&Tensor>, dims: &[usize]| {
@@ -297,6 +303,8 @@ fn params(g: &Conv2d<'_>, s: &Sizes, route: &Route) -> Params {
         row_tiles: row_tiles as u32,
         tiles: (column_tiles * row_tiles) as u32,
         rows_first: tile_order(s.batch * s.height * s.width * (s.c + s.s), weights),
-        pad_end: [0; 3],
+        trim_y: u32::from(g.trim[0]),
+        trim_x: u32::from(g.trim[1]),
+        pad_end: 0,
     }
 }

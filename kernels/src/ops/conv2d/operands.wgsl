@@ -1,7 +1,8 @@
 // What both kernels of conv2d share: bindings, sampling, epilogue.
 // Layout: x [batch, h, w, c], skip [batch, h, w, s] (a second source instead of a concatenation, c % 4 == 0 then),
 //   w [n, kh, kw, c + s], y [batch, ho, wo, n], each last dimension padded to 4.
-// Padding is zero or circular per axis. `up` = 1 enlarges the image 2x (nearest) before the window moves over it.
+// Padding is zero or circular per axis. `up` = 1 enlarges the image 2x (nearest) before the window moves over it; `trim_*`
+// = 1 leaves the last enlarged row or column out.
 // Bindings: 0 x, 1 skip, 2 w, 3 bias, 4 time embedding [batch, n], 5 residual (any buffer when absent), 6 y.
 struct Params {
     height: u32, width: u32, out_height: u32, out_width: u32,
@@ -9,7 +10,7 @@ struct Params {
     stride: u32, pad: u32, up: u32, wrap_x: u32,
     wrap_y: u32, has_bias: u32, has_time: u32, has_residual: u32,
     rows: u32, column_tiles: u32, row_tiles: u32, tiles: u32,
-    rows_first: u32, pad0: u32, pad1: u32, pad2: u32,
+    rows_first: u32, trim_y: u32, trim_x: u32, pad2: u32,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<elem4>;
@@ -40,9 +41,8 @@ fn pixel_place(at: u32) -> vec3<u32> {
     return vec3<u32>(image.x, divide(image.y, params.out_width));
 }
 
-// Source coordinate of a tap on one axis, or -1 in the zero padding.
-fn tap_source(at: u32, tap: u32, size: u32, wrap: u32) -> i32 {
-    let full = i32(size << params.up);
+// Source coordinate of a tap on one axis of `full` enlarged rows or columns, or -1 in the zero padding.
+fn tap_source(at: u32, tap: u32, full: i32, wrap: u32) -> i32 {
     var p = i32(at * params.stride + tap) - i32(params.pad);
     if (wrap != 0u) { p = select(select(p, p + full, p < 0), p - full, p >= full); }
     return select(p >> params.up, -1, p < 0 || p >= full);
@@ -52,8 +52,8 @@ fn tap_source(at: u32, tap: u32, size: u32, wrap: u32) -> i32 {
 struct Tap { pixel: u32, inside: bool }
 
 fn tap_at(place: vec3<u32>, ty: u32, tx: u32) -> Tap {
-    let row = tap_source(place.y, ty, params.height, params.wrap_y);
-    let column = tap_source(place.z, tx, params.width, params.wrap_x);
+    let row = tap_source(place.y, ty, i32((params.height << params.up) - params.trim_y), params.wrap_y);
+    let column = tap_source(place.z, tx, i32((params.width << params.up) - params.trim_x), params.wrap_x);
     let inside = row >= 0 && column >= 0;
     let pixel = (place.x * params.height + u32(row)) * params.width + u32(column);
     return Tap(select(0u, pixel, inside), inside);

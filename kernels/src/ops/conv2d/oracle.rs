@@ -18,6 +18,7 @@ pub(crate) struct Problem {
     pub(crate) padding: Padding,
     pub(crate) wrap: Wrap,
     pub(crate) upsample: bool,
+    pub(crate) trim: [bool; 2],
     pub(crate) activation: Activation,
 }
 
@@ -40,7 +41,7 @@ impl Problem {
             Padding::Same => (self.taps / 2, self.taps / 2),
             Padding::AsymmetricEnd => (0, 1),
         };
-        let (h, w) = (self.height * factor, self.width * factor);
+        let [h, w] = [0, 1].map(|i| [self.height, self.width][i] * factor - usize::from(self.trim[i]));
         let pixel = |y: usize, x: usize| -> Vec<f64> {
             let at = (b * self.height + y / factor) * self.width + x / factor;
             let own = &v.x[at * self.c..][..self.c];

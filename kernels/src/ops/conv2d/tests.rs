@@ -26,6 +26,7 @@ impl Tensors {
             padding: p.padding,
             wrap: p.wrap,
             upsample: p.upsample,
+            trim: p.trim,
         }
     }
 }
@@ -35,6 +36,7 @@ fn random_problem(draw: &mut Draw) -> Problem {
     let c = draw.dim(36);
     let taps = draw.pick(&[1, 3, 3]);
     let asymmetric = taps == 3 && draw.bits() & 3 == 0;
+    let upsample = draw.bits() & 3 == 0;
     Problem {
         batch: 1 + draw.below(3),
         height: 2 + draw.below(9),
@@ -46,7 +48,8 @@ fn random_problem(draw: &mut Draw) -> Problem {
         stride: draw.pick(&[1, 1, 2]),
         padding: if asymmetric { Padding::AsymmetricEnd } else { Padding::Same },
         wrap: Wrap { x: draw.bits() & 3 == 0, y: draw.bits() & 3 == 0 },
-        upsample: draw.bits() & 3 == 0,
+        upsample,
+        trim: [0; 2].map(|_| upsample && draw.bits() & 1 == 0),
         // Each pair of activation and number of sources is a shader to compile.
         activation: if s > 0 { Activation::None } else { draw.pick(&[Activation::None, Activation::Silu]) },
     }
@@ -65,7 +68,7 @@ fn upload(variant: &Variant, draw: &mut Draw, p: &Problem) -> (Tensors, Values) 
     let (bias, time) = (normal(&[p.n], 1.0), normal(&[p.batch, p.n], 1.0));
     let dims = {
         let probe = Conv2d { skip: skip.as_ref().map(|s| &s.0), ..Conv2d::new(&x, &w) };
-        sizes(&Conv2d { stride: p.stride, padding: p.padding, upsample: p.upsample, ..probe }).dims()
+        sizes(&Conv2d { stride: p.stride, padding: p.padding, upsample: p.upsample, trim: p.trim, ..probe }).dims()
     };
     let residual = normal(&dims, 1.0);
     let chosen = draw.bits();
