@@ -149,6 +149,7 @@ fn many_tiles() {
             padding: Padding::Same,
             wrap: Wrap { x: true, y: false },
             upsample: false,
+            trim: [false; 2],
             activation: Activation::None,
         };
         let (tensors, values) = upload(&variant, &mut draw, &problem);
