@@ -8,25 +8,17 @@ use syncline::methods::Preset;
 use syncline::rng::NoiseMode;
 use syncline::schedulers::{PredictionType, SamplerChoice, ScheduleChoice};
 
+use crate::examples;
+
 /// Stable Diffusion class models on any GPU, and many views sampled together.
 #[derive(Debug, Parser)]
-#[command(name = "syncline", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "syncline", version, max_term_width = 100, after_help = examples::ALL)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
     #[command(subcommand)]
     pub command: Command,
 }
-
-const EXAMPLES: &str = "\
-Examples:
-  syncline txt2img -p \"sunset over desert dunes\"              the built-in model, output.png
-  syncline txt2img -m ~/models/sd21-base -p \"a lighthouse\" -W 768 -H 512 --steps 25
-  syncline panorama -p \"green meadow at noon\" --report report.json
-  syncline devices
-
-Exit codes: 0 ok, 2 usage, 3 bad input file, 4 model mismatch, 5 no suitable adapter, 6 out of memory,
-7 device lost, 8 numeric failure, 9 output failure, 130 interrupted, 1 anything else";
 
 /// Flags of every command.
 #[derive(Debug, Args)]
@@ -89,6 +81,9 @@ pub struct DeviceArgs {
     /// Variant of the weight files to prefer, such as fp16 for model.fp16.safetensors
     #[arg(long, value_name = "NAME")]
     pub variant: Option<String>,
+    /// Load weights with NaN or infinite values as they are
+    #[arg(long)]
+    pub allow_nonfinite: bool,
     /// Storage of weights and activations; sums are always f32
     #[arg(long, value_enum, default_value = "auto", aliases = ["type", "dtype"])]
     pub precision: Precision,
@@ -168,6 +163,7 @@ pub struct SamplerArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::TXT2IMG)]
 pub struct Txt2imgArgs {
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -184,6 +180,7 @@ pub struct Txt2imgArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::IMG2IMG)]
 pub struct Img2imgArgs {
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -200,6 +197,7 @@ pub struct Img2imgArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::PANORAMA)]
 pub struct PanoramaArgs {
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -262,6 +260,7 @@ pub struct PanoramaArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::CONTACT_SHEET)]
 pub struct ContactSheetArgs {
     /// Pictures, row by row
     #[arg(required = true)]
@@ -281,6 +280,7 @@ pub struct ContactSheetArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::VERIFY)]
 pub struct VerifyArgs {
     /// Directory with a model and golden/{inputs,expected}.safetensors
     pub dir: PathBuf,
@@ -292,6 +292,7 @@ pub struct VerifyArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::DEVICES)]
 pub struct DevicesArgs {
     /// Graphics API
     #[arg(long, value_enum, default_value = "auto")]
@@ -299,6 +300,7 @@ pub struct DevicesArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::INSPECT)]
 pub struct InspectArgs {
     /// Weight file, model directory or picture
     pub path: PathBuf,

@@ -63,7 +63,10 @@ pub fn elem(precision: Precision, ctx: &Context) -> Elem {
 
 /// What the flags say about the model's files.
 pub fn source_options(source: ModelSource, args: &DeviceArgs) -> ModelSource {
-    source.with_prediction_type(args.prediction.map(PredictionType::name)).with_variant(args.variant.as_deref())
+    source
+        .with_prediction_type(args.prediction.map(PredictionType::name))
+        .with_variant(args.variant.as_deref())
+        .allow_nonfinite(args.allow_nonfinite)
 }
 
 /// Loads the model of `-m`, or the one built in.

@@ -6,6 +6,7 @@ mod args;
 mod commands;
 mod console;
 mod device;
+mod examples;
 mod exit;
 mod output;
 mod progress;

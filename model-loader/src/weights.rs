@@ -52,11 +52,11 @@ impl Weights {
 
     /// Like [`Weights::open`], but from a directory takes the named variant, such as `fp16`.
     pub fn open_variant(path: &Path, variant: Option<&str>) -> Result<Weights> {
-        let table = match locate::locate(path, variant)? {
-            Located::File(file) => Table::open(&file)?,
-            Located::Index(index) => crate::shards::open(&index)?,
+        let (file, table) = match locate::locate(path, variant)? {
+            Located::File(file) => (file.clone(), Table::open(&file)?),
+            Located::Index(index) => (index.clone(), crate::shards::open(&index)?),
         };
-        Ok(Self::new(path.display().to_string(), Source::Files(table)))
+        Ok(Self::new(file.display().to_string(), Source::Files(table)))
     }
 
     /// Reads a safetensors file that is already in memory. `label` stands for its name in messages.

@@ -43,7 +43,13 @@ impl Target {
             return Err(OutputError::NoName { path: path.to_owned() });
         }
         if !folder.is_dir() {
-            return Err(OutputError::NoFolder { folder });
+            let path = path.to_owned();
+            let exists = folder.exists();
+            return Err(if exists {
+                OutputError::NotFolder { path, folder }
+            } else {
+                OutputError::NoFolder { folder }
+            });
         }
         let target = Self { path: path.to_owned(), folder, force };
         target.temporary().and_then(NamedTempFile::close).map_err(|e| target.io("write to the folder of", e))?;

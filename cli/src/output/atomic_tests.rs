@@ -93,7 +93,7 @@ fn paths_that_cannot_be_files_are_refused_before_any_work() {
     assert!(matches!(check("missing/a.png"), OutputError::NoFolder { .. }));
     assert!(matches!(check("new/"), OutputError::NoName { .. }));
     fs::write(dir.path().join("file"), "").unwrap();
-    assert!(matches!(check("file/a.png"), OutputError::NoFolder { .. }));
+    assert!(matches!(check("file/a.png"), OutputError::NotFolder { .. }));
     assert!(matches!(Target::check(Path::new(""), false), Err(OutputError::NoName { .. })));
     assert!(matches!(
         Target::check(Path::new("/"), false),

@@ -25,6 +25,14 @@ pub enum OutputError {
         /// The folder.
         folder: PathBuf,
     },
+    /// What should be the output's folder is a file.
+    #[error("{folder} is no folder, so {path} cannot be in it; choose another place with -o")]
+    NotFolder {
+        /// The path given.
+        path: PathBuf,
+        /// The part of it that is something else.
+        folder: PathBuf,
+    },
     /// The output path is a folder.
     #[error("{path} is a folder; give a file in it, such as -o '{example}'")]
     IsFolder {
@@ -80,6 +88,7 @@ impl OutputError {
             OutputError::NonFinite { .. } => 8,
             OutputError::Io { .. }
             | OutputError::NoFolder { .. }
+            | OutputError::NotFolder { .. }
             | OutputError::IsFolder { .. }
             | OutputError::NoName { .. }
             | OutputError::NoFreeName { .. } => 9,

@@ -85,6 +85,7 @@ impl CanvasProgram {
     /// # Errors
     /// When an option is refused or the device has no room.
     pub fn new(model: &Arc<StableDiffusion>, options: CanvasOptions) -> Result<Self> {
+        model.require_plain_latents()?;
         let sets = options.space.view_sets();
         let views = sets.first().map_or(0, Vec::len);
         let prompts = options.prompts.positive.len();

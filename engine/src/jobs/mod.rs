@@ -12,8 +12,25 @@ mod text_to_image;
 mod tiles;
 mod view_codec;
 
+use syncline_kernels::gpu::Recording;
+
+use crate::error::{Error, Result};
+
 pub use canvas::{CanvasOptions, CanvasProgram, CanvasResult};
 pub use job::{CancelToken, Job, Program, Progress, Status};
 pub use report::{CanvasReport, ReportGeometry};
 pub use text::Prompts;
 pub use text_to_image::{Images, InitImage, TextToImage, TextToImageOptions};
+
+/// Fails with the layer's name when values that were read back, the results of `recording`, hold NaN or infinity.
+fn check_host<'a>(values: impl IntoIterator<Item = &'a f32>, stage: &str, recording: &mut Recording) -> Result<()> {
+    let count = values.into_iter().filter(|value| !value.is_finite()).count();
+    if count == 0 {
+        return Ok(());
+    }
+    let culprit = recording.find_nonfinite()?;
+    Err(culprit.map_or_else(
+        || Error::NonFinite { stage: stage.to_owned(), count: count as u32 },
+        |error| Error::from(error).at_stage(stage),
+    ))
+}

@@ -72,6 +72,7 @@ impl TextStage {
             return Ok(());
         }
         let states = self.encode.states(&self.model)?;
+        super::check_host(states.iter().flatten(), "text", self.encode.recording())?;
         let negative = states.len() - 1;
         let positive = (0..self.batch).map(|i| states[self.prompts.of(i)].as_slice());
         let rows: Vec<&[f32]> = if self.guided {

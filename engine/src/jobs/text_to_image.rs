@@ -103,6 +103,7 @@ impl TextToImage {
     /// # Errors
     /// When an option is refused or the device has no room.
     pub fn new(model: &Arc<StableDiffusion>, options: TextToImageOptions) -> Result<Self> {
+        model.require_plain_latents()?;
         let native = model.native_size();
         let [height, width] = options.init.as_ref().map_or(options.size, |init| Some(init.size)).unwrap_or([native; 2]);
         let size = model.latent_size(height, width)?;
@@ -184,12 +185,13 @@ impl TextToImage {
     /// Records the sampler and sets the first state.
     fn begin_denoise(&mut self) -> Result<()> {
         let mut x = self.draw(Purpose::Initial, 0);
-        match &self.encode {
+        match &mut self.encode {
             None => x.iter_mut().for_each(|v| *v *= self.plan.init_noise_sigma as f32),
             Some(encode) => {
                 let level = self.plan.start_level();
                 let factor = level.signal * self.model.vae.config().scaling_factor;
                 let mean = self.model.ctx.read(&encode.mean)?;
+                super::check_host(&mean, "encode", &mut encode.recording)?;
                 let scaled = x.iter_mut().zip(mean.iter().cycle());
                 scaled.for_each(|(v, m)| *v = (f64::from(*m) * factor + f64::from(*v) * level.noise) as f32);
             }

@@ -86,6 +86,25 @@ impl StableDiffusion {
         }))
     }
 
+    /// Whether the UNet takes and gives latents and nothing else. Inpainting, depth and editing models take more.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedModel`] when it does not.
+    pub fn require_plain_latents(&self) -> Result<()> {
+        let (unet, latent) = (self.unet.config(), self.latent_channels());
+        for (key, channels) in [("in_channels", unet.in_channels), ("out_channels", unet.out_channels)] {
+            if channels != latent {
+                return Err(Error::UnsupportedModel {
+                    component: "UNet2DConditionModel",
+                    key,
+                    found: channels.to_string(),
+                    expected: format!("{latent} as the VAE's latent_channels"),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Storage type of weights and activations.
     #[must_use]
     pub fn elem(&self) -> Elem {

@@ -26,7 +26,8 @@ pub(super) struct Grid {
 pub(super) fn timesteps(grid: Grid, spacing: TimestepSpacing) -> Result<Vec<f64>, SchedulerError> {
     let Grid { train, steps, offset, extra_node, rounded } = grid;
     let nodes = steps + usize::from(extra_node);
-    let max = if extra_node && spacing == TimestepSpacing::Leading { train - 1 } else { train };
+    // With one node more than steps, `train` steps would visit a timestep twice.
+    let max = if extra_node && spacing != TimestepSpacing::Trailing { train - 1 } else { train };
     if steps == 0 || steps > max {
         return Err(SchedulerError::Steps { found: steps, min: 1, max });
     }

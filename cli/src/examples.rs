@@ -1,0 +1,87 @@
+//! What stands under "Examples" in every help page. A test parses each of these lines.
+
+pub const ALL: &str = "\
+Examples:
+  syncline txt2img -p \"sunset over desert dunes\"
+      the built-in model, output.png
+  syncline txt2img -m ~/models/sd21-base -p \"a lighthouse\" -W 768 -H 512 --steps 25
+  syncline panorama -p \"green meadow at noon\" --report report.json
+  syncline devices
+
+Exit codes: 0 ok, 2 usage, 3 bad input file, 4 model mismatch, 5 no suitable adapter, 6 out of memory,
+7 device lost, 8 numeric failure, 9 output failure, 130 interrupted, 1 anything else";
+
+pub const TXT2IMG: &str = "\
+Examples:
+  syncline txt2img -p \"sunset over desert dunes\" -n \"night\" --seed random
+  syncline txt2img -m v2-1_512.safetensors --prediction epsilon -p @prompt.txt -o dune.png
+  syncline txt2img -p \"snowy forest at dusk\" -b 4 -o forest_%03d.png --sampler \"DPM++ 2M Karras\"";
+
+pub const IMG2IMG: &str = "\
+Examples:
+  syncline img2img -i sketch.png -p \"a lighthouse on a cliff\" --strength 0.6
+  syncline img2img -i photo.jpg -p \"the same place in winter\" -m ~/models/sd21-base --steps 30 -o winter.png";
+
+pub const PANORAMA: &str = "\
+Examples:
+  syncline panorama -p \"green meadow at noon\" -o meadow.png
+  syncline panorama -p \"desert at night\" --preset draft --views-sheet views.png
+  syncline panorama -m ~/models/sd21-base -p \"a harbour\" --preset official --pano-size 4096x2048 --report report.json";
+
+pub const CONTACT_SHEET: &str = "\
+Examples:
+  syncline contact-sheet a.png b.png c.png d.png --columns 2 -o sheet.png";
+
+pub const VERIFY: &str = "\
+Examples:
+  syncline verify tests/golden/tiny-sd21-s0
+  syncline verify tests/golden/tiny-sd21-s0 --precision f16 --json";
+
+pub const DEVICES: &str = "\
+Examples:
+  syncline devices
+  syncline devices --backend vulkan --json";
+
+pub const INSPECT: &str = "\
+Examples:
+  syncline inspect output.png
+  syncline inspect ~/models/sd21-base
+  syncline inspect unet/diffusion_pytorch_model.safetensors --json";
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+    use crate::args::Cli;
+
+    /// Words as a shell splits them; quotes hold blanks together.
+    fn words(line: &str) -> Vec<String> {
+        let parts = line.split('"').enumerate();
+        let mut words = Vec::new();
+        for (i, part) in parts {
+            if i % 2 == 1 {
+                words.push(part.to_owned());
+            } else {
+                words.extend(part.split_whitespace().map(str::to_owned));
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn every_example_is_a_command_we_accept() {
+        for text in [ALL, TXT2IMG, IMG2IMG, PANORAMA, CONTACT_SHEET, VERIFY, DEVICES, INSPECT] {
+            let lines: Vec<_> = text.lines().filter(|line| line.starts_with("  syncline ")).collect();
+            assert!(!lines.is_empty(), "{text}");
+            for line in lines {
+                assert!(Cli::try_parse_from(words(line)).is_ok(), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,41 @@
+//! Ctrl-C.
+#![cfg(unix)]
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::runner::{Folder, PROMPT};
+
+/// SIGINT after the first progress line of a job that would run for minutes.
+fn interrupt(args: &[&str]) {
+    let folder = Folder::new();
+    let mut child = folder.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut first = String::new();
+    stderr.read_line(&mut first).unwrap();
+    assert!(first.contains("/"), "no progress line: {first}");
+    let sent = Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap();
+    assert!(sent.success());
+    let begin = Instant::now();
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(130), "{first}{rest}");
+    assert!(rest.ends_with("error: interrupted; nothing was written\n"), "{rest}");
+    // Half a second is the promise on a machine at rest.
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    let mut stdout = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+    assert_eq!((stdout.as_str(), folder.names()), ("", vec![]), "nothing is left");
+}
+
+#[test]
+fn an_interrupted_picture_leaves_nothing() {
+    interrupt(&["txt2img", "--precision", "f32", "-p", PROMPT, "--steps", "999", "-o", "a.png"]);
+}
+
+#[test]
+fn an_interrupted_panorama_leaves_nothing() {
+    interrupt(&["panorama", "--precision", "f32", "-p", PROMPT, "--preset", "paper", "--report", "r.json"]);
+}

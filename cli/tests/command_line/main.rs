@@ -1,0 +1,14 @@
+//! The built binary, as a user meets it: exit codes, streams, files and messages.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod cancel;
+mod devices;
+mod flags;
+mod model_files;
+mod numeric;
+mod outputs;
+mod pictures;
+mod prompts;
+mod runner;
+mod safetensors;
+mod streams;
