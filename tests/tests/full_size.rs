@@ -1,6 +1,5 @@
 //! SD 2.1 base in full size, weights made from a seed: text encoder, UNet and VAE in f16 storage against the reference.
 //! A test binary of its own, because it takes minutes and gigabytes.
-#![expect(clippy::unwrap_used, reason = "a test that cannot read its data has failed")]
 
 use std::path::Path;
 use std::time::Instant;
