@@ -51,6 +51,8 @@ pub enum Command {
     Devices(DevicesArgs),
     /// What a weight file, model directory or generated picture holds
     Inspect(InspectArgs),
+    /// A completion script for a shell, on stdout
+    Completions(CompletionsArgs),
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -308,6 +310,13 @@ pub struct InspectArgs {
 
 /// Most pictures at a time.
 const MAX_BATCH: usize = 256;
+
+#[derive(Debug, Args)]
+#[command(after_help = examples::COMPLETIONS)]
+pub struct CompletionsArgs {
+    /// Shell
+    pub shell: clap_complete::Shell,
+}
 
 /// A seed, or the wish for a random one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -48,6 +48,11 @@ Examples:
   syncline inspect ~/models/sd21-base
   syncline inspect unet/diffusion_pytorch_model.safetensors --json";
 
+pub const COMPLETIONS: &str = "\
+Examples:
+  syncline completions bash > ~/.local/share/bash-completion/completions/syncline
+  syncline completions fish > ~/.config/fish/completions/syncline.fish";
+
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory, Parser};
@@ -71,11 +76,11 @@ mod tests {
 
     #[test]
     fn every_example_is_a_command_we_accept() {
-        for text in [ALL, TXT2IMG, IMG2IMG, PANORAMA, CONTACT_SHEET, VERIFY, DEVICES, INSPECT] {
+        for text in [ALL, TXT2IMG, IMG2IMG, PANORAMA, CONTACT_SHEET, VERIFY, DEVICES, INSPECT, COMPLETIONS] {
             let lines: Vec<_> = text.lines().filter(|line| line.starts_with("  syncline ")).collect();
             assert!(!lines.is_empty(), "{text}");
             for line in lines {
-                assert!(Cli::try_parse_from(words(line)).is_ok(), "{line}");
+                assert!(Cli::try_parse_from(words(line.split(" > ").next().unwrap())).is_ok(), "{line}");
             }
         }
     }

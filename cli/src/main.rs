@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => commands::verify::run(&cli.global, args),
         Command::Devices(args) => commands::devices::run(&cli.global, args),
         Command::Inspect(args) => commands::inspect::run(&cli.global, args),
+        Command::Completions(args) => commands::completions::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

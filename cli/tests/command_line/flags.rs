@@ -95,10 +95,20 @@ fn help_and_version_are_results() {
     for code in ["2 usage", "3 bad input file", "4 model mismatch", "5 no suitable adapter", "6 out of memory"] {
         assert!(help.stdout.contains(code), "{code}: {}", help.stdout);
     }
-    for command in ["txt2img", "img2img", "panorama", "contact-sheet", "verify", "devices", "inspect"] {
+    for command in ["txt2img", "img2img", "panorama", "contact-sheet", "verify", "devices", "inspect", "completions"] {
         assert!(help.stdout.contains(command), "{command}");
         let help = folder.run(&[command, "--help"]).exits(0).stdout;
         let examples = help.split_once("Examples:").unwrap_or_else(|| panic!("{command} has no examples")).1;
         assert!(examples.contains(&format!("syncline {command}")), "{command}: {examples}");
     }
+}
+
+#[test]
+fn every_shell_gets_its_completions() {
+    let folder = Folder::new();
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = folder.run(&["completions", shell]).exits(0).stdout;
+        assert!(script.contains("panorama") && script.contains("negative-prompt"), "{shell}: {script}");
+    }
+    folder.run(&["completions", "dos"]).exits(2).gives_nothing().says(&["bash, elvish, fish, powershell, zsh"]);
 }
