@@ -83,7 +83,9 @@ impl Panorama {
         let focal = 0.5 * side as f64 / (0.5 * fov.to_radians()).tan();
         // An angle per pixel of cos² / focal.
         let border = (0.5 * used_fov.to_radians()).cos().powi(2);
-        let height = |texels: f64| (texels * std::f64::consts::PI * focal / border / 32.0).round() as usize * 32;
+        // Clamped before it is an integer: a field that `new` will refuse may give any number here.
+        let tiles = |texels: f64| (texels * std::f64::consts::PI * focal / border / 32.0).round().clamp(0.0, 128.0);
+        let height = |texels: f64| tiles(texels) as usize * 32;
         height(1.2).max(height(2.0).min(1024)).clamp(16, 4096)
     }
 }
@@ -123,5 +125,21 @@ impl Space for Panorama {
                 scalars: fuse.scalars,
             },
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_field_gives_some_height() {
+        for fov in [0.0, -10.0, 180.0, 360.0, f64::NAN, f64::INFINITY, 1e-300] {
+            for used in [0.0, 90.0, 180.0, f64::NAN] {
+                for side in [0, 1, 128, usize::MAX] {
+                    assert!((16..=4096).contains(&Panorama::height_for(side, fov, used)), "{side} {fov} {used}");
+                }
+            }
+        }
     }
 }
