@@ -244,6 +244,9 @@ pub struct PanoramaArgs {
     /// Blend the last two sets of views by the distance to their borders: true or false
     #[arg(long)]
     pub feather: Option<bool>,
+    /// Give back what the autoencoder loses in each pass: true or false
+    #[arg(long)]
+    pub correct_encoding: Option<bool>,
     /// Views of a ring
     #[arg(long, default_value_t = 5)]
     pub views: usize,

@@ -60,6 +60,7 @@ fn method(args: &PanoramaArgs, preset: Preset) -> StochSync {
         ode_steps: args.ode_steps.unwrap_or(p.ode_steps),
         min_ode_steps: args.min_ode_steps.unwrap_or(p.min_ode_steps),
         guidance_scale: args.cfg_scale.unwrap_or(p.guidance_scale),
+        correct_encoding: args.correct_encoding.unwrap_or(p.correct_encoding),
         fov: args.fov.unwrap_or(p.fov),
         used_fov: args.used_fov.unwrap_or(p.used_fov.min(args.fov.unwrap_or(p.fov))),
         feather: args.feather.unwrap_or(p.feather),

@@ -54,11 +54,14 @@ pub struct CanvasResult {
 enum Stage {
     Text,
     Encode { step: usize, chunk: usize, part: usize },
+    Correct { step: usize },
     Renoise { step: usize },
     Denoise { step: usize, inner: usize },
     Blend { step: usize, inner: usize },
     Decode { step: usize, chunk: usize, part: usize },
     Fuse { step: usize },
+    EncodeAgain { step: usize, chunk: usize, part: usize },
+    Residual { step: usize },
     Feather,
     Done,
 }
@@ -75,6 +78,8 @@ pub struct CanvasProgram {
     stage: Stage,
     begun: bool,
     evaluations: usize,
+    /// Sets whose encoding error is known.
+    residuals: Vec<bool>,
     /// Evaluations before each step, and of all.
     planned: Vec<usize>,
 }
@@ -106,6 +111,7 @@ impl CanvasProgram {
             *sum += step.plan.steps.len();
             Some(*sum)
         });
+        let residuals = vec![false; sets.len()];
         let planned = std::iter::once(0).chain(planned).collect();
         Ok(Self {
             model: model.clone(),
@@ -118,6 +124,7 @@ impl CanvasProgram {
             stage: Stage::Text,
             begun: false,
             evaluations: 0,
+            residuals,
             planned,
         })
     }
@@ -168,7 +175,8 @@ impl CanvasProgram {
             Stage::Encode { step, chunk, .. } if chunk + 1 < chunks => {
                 Stage::Encode { step, chunk: chunk + 1, part: 0 }
             }
-            Stage::Encode { step, .. } => Stage::Renoise { step },
+            Stage::Encode { step, .. } if self.residuals[self.schedule[step].view_set] => Stage::Correct { step },
+            Stage::Encode { step, .. } | Stage::Correct { step } => Stage::Renoise { step },
             Stage::Renoise { step } => Stage::Denoise { step, inner: 0 },
             Stage::Denoise { step, inner } if self.schedule[step].blend && !self.is_last(step, inner) => {
                 Stage::Blend { step, inner }
@@ -182,9 +190,19 @@ impl CanvasProgram {
                 Stage::Decode { step, chunk: chunk + 1, part: 0 }
             }
             Stage::Decode { step, .. } => Stage::Fuse { step },
-            Stage::Fuse { step } if step + 1 < self.schedule.len() => self.first_stage(step + 1),
+            Stage::Fuse { step } if self.options.method.correct_encoding && step + 1 < self.schedule.len() => {
+                Stage::EncodeAgain { step, chunk: 0, part: 0 }
+            }
+            Stage::EncodeAgain { step, chunk, part: 0 } => Stage::EncodeAgain { step, chunk, part: 1 },
+            Stage::EncodeAgain { step, chunk, .. } if chunk + 1 < chunks => {
+                Stage::EncodeAgain { step, chunk: chunk + 1, part: 0 }
+            }
+            Stage::EncodeAgain { step, .. } => Stage::Residual { step },
+            Stage::Fuse { step } | Stage::Residual { step } if step + 1 < self.schedule.len() => {
+                self.first_stage(step + 1)
+            }
             Stage::Fuse { .. } if self.options.method.feather && self.sets_used() > 1 => Stage::Feather,
-            Stage::Fuse { .. } | Stage::Feather | Stage::Done => Stage::Done,
+            Stage::Fuse { .. } | Stage::Residual { .. } | Stage::Feather | Stage::Done => Stage::Done,
         }
     }
 
@@ -201,7 +219,7 @@ impl CanvasProgram {
         let renoise_key = |step| self.key(Purpose::Renoise, step);
         let stage = self.stage;
         match stage {
-            Stage::Encode { step, chunk, part: 0 } => {
+            Stage::Encode { step, chunk, part: 0 } | Stage::EncodeAgain { step, chunk, part: 0 } => {
                 let set = &self.options.space.view_sets()[self.schedule[step].view_set];
                 if let Some(work) = &self.work {
                     work.codec.aim(set, chunk)?;
@@ -286,7 +304,11 @@ impl Program for CanvasProgram {
         let Some(work) = &mut self.work else { return Ok(None) };
         Ok(match stage {
             Stage::Text | Stage::Done => None,
-            Stage::Encode { chunk, part, .. } => Some(work.codec.encode(chunk, part)),
+            Stage::Encode { chunk, part, .. } | Stage::EncodeAgain { chunk, part, .. } => {
+                Some(work.codec.encode(chunk, part))
+            }
+            Stage::Correct { step } => Some(&mut work.correct[self.schedule[step].view_set]),
+            Stage::Residual { step } => Some(&mut work.residual[self.schedule[step].view_set]),
             Stage::Renoise { .. } => Some(&mut work.renoise.0),
             Stage::Denoise { .. } => Some(work.denoise.recording()),
             Stage::Blend { .. } => Some(&mut work.blend.0),
@@ -306,6 +328,9 @@ impl Program for CanvasProgram {
             self.prepare_work()?;
         }
         self.check()?;
+        if let Stage::Residual { step } = self.stage {
+            self.residuals[self.schedule[step].view_set] = true;
+        }
         self.stage = self.after(self.stage);
         Ok(())
     }
@@ -313,16 +338,19 @@ impl Program for CanvasProgram {
     fn status(&self) -> Status {
         let (step, inner) = match self.stage {
             Stage::Text => (0, 0),
-            Stage::Encode { step, .. } | Stage::Renoise { step } => (step, 0),
+            Stage::Encode { step, .. } | Stage::Correct { step } | Stage::Renoise { step } => (step, 0),
             Stage::Denoise { step, inner } | Stage::Blend { step, inner } => (step, inner),
-            Stage::Decode { step, .. } | Stage::Fuse { step } => (step, self.schedule[step].plan.steps.len()),
+            Stage::Decode { step, .. }
+            | Stage::Fuse { step }
+            | Stage::EncodeAgain { step, .. }
+            | Stage::Residual { step } => (step, self.schedule[step].plan.steps.len()),
             Stage::Feather | Stage::Done => (self.schedule.len(), 0),
         };
         let total = self.planned[self.schedule.len()];
         let done = self.planned[step] + inner;
         let stage = match self.stage {
             Stage::Text => "text",
-            Stage::Encode { .. } => "encode",
+            Stage::Encode { .. } | Stage::Correct { .. } | Stage::EncodeAgain { .. } | Stage::Residual { .. } => "encode",
             Stage::Decode { .. } => "decode",
             Stage::Fuse { .. } | Stage::Feather | Stage::Done => "fuse",
             _ => "denoise",

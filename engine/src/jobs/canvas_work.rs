@@ -7,6 +7,7 @@ use syncline_kernels::ops::noise::NoiseKey;
 use syncline_kernels::ops::project_renoise::{
     ProjectRenoise, Projection, RenoiseScalars, params as renoise_params, project_renoise, upload_cameras,
 };
+use syncline_kernels::ops::step::{MAX_ROWS, Step, StepNoise, StepScalars, step};
 use syncline_kernels::ops::repaint::{Repaint, RepaintScalars, params as repaint_params, repaint};
 use syncline_kernels::tensor::{Elem, Tensor};
 
@@ -18,9 +19,9 @@ use crate::pipeline::{GuidedUNet, StableDiffusion};
 use crate::spaces::{Fuse, FuseScalars, Space, Weight};
 
 /// Views of the last sets are weighed by cos^k of the angle to their axes: each shows its own middle almost alone (half
-/// way between two axes 36° apart they share alike, 5° off that 8 : 1) and has faded out at its border. A linear ramp from
-/// border to middle mixes two pictures everywhere and cost a fifth of the sharpness.
-const FEATHER_EXPONENT: f32 = 40.0;
+/// way between two axes 36° apart they share alike, 3° off that 15 : 1) and has faded out at its border. A linear ramp from
+/// border to middle mixes two pictures everywhere, which costs sharpness.
+const FEATHER_EXPONENT: f32 = 80.0;
 
 /// Buffers and recordings that exist once the text is encoded.
 pub(super) struct Work {
@@ -31,6 +32,10 @@ pub(super) struct Work {
     pub(super) renoise: (Recording, DispatchId),
     pub(super) blend: (Recording, DispatchId),
     pub(super) view_ids: Tensor,
+    /// Per set: encoded views += the set's encoding error.
+    pub(super) correct: Vec<Recording>,
+    /// Per set: the encoding error = what was decoded - what encoding it again gives.
+    pub(super) residual: Vec<Recording>,
     pub(super) fuse: Vec<Recording>,
     pub(super) feather: Recording,
 }
@@ -53,6 +58,8 @@ impl Work {
             views: zeros(&[sets.len() * denoiser.batch, view_height, view_width, 3])?,
         };
         let coverage = zeros(&[height, width])?;
+        let errors = sets.iter().map(|_| zeros(tensors.x.dims())).collect::<Result<Vec<_>, _>>()?;
+        let scratch = zeros(tensors.x.dims())?;
         let mask = BlendMask::horizontal(denoiser.size[0], denoiser.size[1], model.downscale());
         let mask = ctx.upload_named("blend mask", &mask.values, &denoiser.size, Elem::F32)?;
         let targets = (&tensors.canvas, &coverage);
@@ -60,6 +67,14 @@ impl Work {
             codec: ViewCodec::new(model, space, &tensors)?,
             renoise: record_renoise(&tensors, &view_ids, model)?,
             blend: record_blend(&tensors, &mask, &view_ids, model)?,
+            correct: errors
+                .iter()
+                .map(|error| record_sum(model, &tensors.latents, (error, 1.0), None, &scratch))
+                .collect::<Result<_>>()?,
+            residual: errors
+                .iter()
+                .map(|error| record_sum(model, error, (&tensors.x, 1.0), Some((&tensors.latents, -1.0)), &scratch))
+                .collect::<Result<_>>()?,
             fuse: (0..sets.len())
                 .map(|set| record_fuse(space, model, targets, &tensors.views, Some(set)))
                 .collect::<Result<_>>()?,
@@ -83,6 +98,27 @@ impl Work {
         let params = repaint_params(self.tensors.x.dims(), scalars);
         self.blend.0.set_params(self.blend.1, &params);
     }
+}
+
+/// `target += a · tensor`, or with a second term `target = a · tensor + b · other`: the sampler's fused step without a model.
+fn record_sum(
+    model: &StableDiffusion,
+    target: &Tensor,
+    (out, next_out): (&Tensor, f32),
+    other: Option<(&Tensor, f32)>,
+    scratch: &Tensor,
+) -> Result<Recording> {
+    let mut rec = Recorder::new(&model.ctx);
+    rec.set_layer("encoding error");
+    let mut guidance = [0.0; MAX_ROWS];
+    guidance[0] = 1.0;
+    // With a pull of 1 the clean estimate is the partner itself.
+    let (next_x, next_clean) = other.map_or((1.0, 0.0), |(_, factor)| (0.0, factor));
+    let pull = if other.is_some() { 1.0 } else { 0.0 };
+    let scalars = StepScalars { guidance, next_x, next_out, next_clean, pull, ..StepScalars::default() };
+    let partner = other.map(|(tensor, _)| tensor);
+    step(&mut rec, &Step { x: target, out, clean: scratch, partner, noise: StepNoise::None, scalars });
+    Ok(rec.finish()?)
 }
 
 fn record_renoise(tensors: &ViewTensors, ids: &Tensor, model: &StableDiffusion) -> Result<(Recording, DispatchId)> {

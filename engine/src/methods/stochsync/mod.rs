@@ -11,7 +11,8 @@
 //!
 //! Known deviations from the authors' code: the multi-step prediction ends at ᾱ = 1 instead of ᾱ_0 (which would leave
 //! 3 % of the noise estimate in the "clean" image); projection wraps at the back column; views may be rendered wider than
-//! they are used, and the last two sets may be feathered into each other (both switchable, see [`StochSync`]).
+//! they are used, predictions may have a fewest number of steps, what the autoencoder loses may be given back, and the last
+//! two sets may be faded into each other (all switchable, see [`StochSync`]; off in the published presets).
 
 mod blend;
 mod presets;
@@ -58,6 +59,10 @@ pub struct StochSync {
     pub solver: OdeSolver,
     /// Classifier-free guidance.
     pub guidance_scale: f64,
+    /// Whether what the autoencoder loses is given back: after each fusion the views are encoded again, and the difference to
+    /// the latents they were decoded from is added the next time the same views are encoded. Without it (published) every
+    /// pass through a lossy autoencoder blurs the canvas a little and shifts its colours.
+    pub correct_encoding: bool,
     /// Vertical field in degrees in which views are generated.
     pub fov: f64,
     /// Field in degrees that fusion uses of it; smaller than `fov` means views are rendered wider than used.
