@@ -155,7 +155,7 @@ impl CanvasProgram {
             size: self.latent,
             wrap: Wrap::default(),
         };
-        self.work = Some(Work::new(&self.model, self.options.space.as_ref(), &denoiser)?);
+        self.work = Some(Work::new(&self.model, self.options.space.as_ref(), &denoiser, self.options.method.feather)?);
         Ok(())
     }
 
@@ -350,7 +350,9 @@ impl Program for CanvasProgram {
         let done = self.planned[step] + inner;
         let stage = match self.stage {
             Stage::Text => "text",
-            Stage::Encode { .. } | Stage::Correct { .. } | Stage::EncodeAgain { .. } | Stage::Residual { .. } => "encode",
+            Stage::Encode { .. } | Stage::Correct { .. } | Stage::EncodeAgain { .. } | Stage::Residual { .. } => {
+                "encode"
+            }
             Stage::Decode { .. } => "decode",
             Stage::Fuse { .. } | Stage::Feather | Stage::Done => "fuse",
             _ => "denoise",
@@ -365,7 +367,7 @@ impl Program for CanvasProgram {
         let rgb = ctx.read(&work.tensors.canvas)?;
         let coverage = ctx.read(&work.coverage)?;
         let mut sets = Vec::new();
-        for recording in &mut work.fuse[..sets_used] {
+        for recording in &mut work.tiles[..sets_used] {
             // Over a black canvas, so that nothing of other sets remains.
             ctx.write(&work.tensors.canvas, &vec![0.0; rgb.len()])?;
             recording.run()?;

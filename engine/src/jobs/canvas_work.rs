@@ -7,8 +7,8 @@ use syncline_kernels::ops::noise::NoiseKey;
 use syncline_kernels::ops::project_renoise::{
     ProjectRenoise, Projection, RenoiseScalars, params as renoise_params, project_renoise, upload_cameras,
 };
-use syncline_kernels::ops::step::{MAX_ROWS, Step, StepNoise, StepScalars, step};
 use syncline_kernels::ops::repaint::{Repaint, RepaintScalars, params as repaint_params, repaint};
+use syncline_kernels::ops::step::{MAX_ROWS, Step, StepNoise, StepScalars, step};
 use syncline_kernels::tensor::{Elem, Tensor};
 
 use super::denoise::{Denoise, FreshNoise};
@@ -16,7 +16,7 @@ use super::view_codec::{ViewCodec, ViewTensors};
 use crate::error::Result;
 use crate::methods::stochsync::BlendMask;
 use crate::pipeline::{GuidedUNet, StableDiffusion};
-use crate::spaces::{Fuse, FuseScalars, Space, Weight};
+use crate::spaces::{Camera, Fuse, FuseScalars, Space, Weight};
 
 /// Views of the last sets are weighed by cos^k of the angle to their axes: each shows its own middle almost alone (half
 /// way between two axes 36° apart they share alike, 3° off that 15 : 1) and has faded out at its border. A linear ramp from
@@ -36,13 +36,21 @@ pub(super) struct Work {
     pub(super) correct: Vec<Recording>,
     /// Per set: the encoding error = what was decoded - what encoding it again gives.
     pub(super) residual: Vec<Recording>,
+    /// Per set: into the canvas, as the method wants it while it runs.
     pub(super) fuse: Vec<Recording>,
+    /// Per set: hard tiles, for looking at a set alone.
+    pub(super) tiles: Vec<Recording>,
     pub(super) feather: Recording,
 }
 
 impl Work {
     /// Allocates and records everything for the sets of `space`.
-    pub(super) fn new(model: &Arc<StableDiffusion>, space: &dyn Space, denoiser: &GuidedUNet<'_>) -> Result<Self> {
+    pub(super) fn new(
+        model: &Arc<StableDiffusion>,
+        space: &dyn Space,
+        denoiser: &GuidedUNet<'_>,
+        feather: bool,
+    ) -> Result<Self> {
         let ctx = &model.ctx;
         let sets = space.view_sets();
         let view_ids = ctx.upload_u32(&vec![0; denoiser.batch], &[denoiser.batch])?;
@@ -63,6 +71,9 @@ impl Work {
         let mask = BlendMask::horizontal(denoiser.size[0], denoiser.size[1], model.downscale());
         let mask = ctx.upload_named("blend mask", &mask.values, &denoiser.size, Elem::F32)?;
         let targets = (&tensors.canvas, &coverage);
+        let fuse_sets = |fusion| -> Result<Vec<Recording>> {
+            (0..sets.len()).map(|set| record_fuse(space, model, targets, &tensors.views, (Some(set), fusion))).collect()
+        };
         Ok(Self {
             codec: ViewCodec::new(model, space, &tensors)?,
             renoise: record_renoise(&tensors, &view_ids, model)?,
@@ -75,10 +86,9 @@ impl Work {
                 .iter()
                 .map(|error| record_sum(model, error, (&tensors.x, 1.0), Some((&tensors.latents, -1.0)), &scratch))
                 .collect::<Result<_>>()?,
-            fuse: (0..sets.len())
-                .map(|set| record_fuse(space, model, targets, &tensors.views, Some(set)))
-                .collect::<Result<_>>()?,
-            feather: record_fuse(space, model, targets, &tensors.views, None)?,
+            fuse: fuse_sets(if feather { Fusion::Overlap } else { Fusion::Tiles })?,
+            tiles: fuse_sets(Fusion::Tiles)?,
+            feather: record_fuse(space, model, targets, &tensors.views, (None, Fusion::Fade))?,
             coverage,
             tensors,
             denoise,
@@ -149,27 +159,53 @@ fn record_blend(
     Ok((rec.finish()?, id))
 }
 
-/// Fuses one set as hard tiles, or (`None`) all sets faded into each other.
+/// How views share the canvas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fusion {
+    /// Each its used field, cut at the border.
+    Tiles,
+    /// Neighbours ramp into each other over what they show beyond their used fields. A cut would leave a line in the canvas,
+    /// in the middle of the next set's views, which they keep when little noise is added.
+    Overlap,
+    /// All sets, by [`FEATHER_EXPONENT`].
+    Fade,
+}
+
+/// Everything the camera sees, and the fraction of it over which views overlap their neighbours' used fields.
+fn whole_field(camera: &Camera) -> (Camera, f64) {
+    let tan = [0, 1].map(|i| 0.5 * f64::from(camera.size_px[i]) / f64::from(camera.focal_px));
+    let ramp = 2.0 * (tan[0] - f64::from(camera.used_tan[0])) / tan[0];
+    (camera.using(tan), ramp)
+}
+
+/// Fuses one set, or (`None`) all of them.
 fn record_fuse(
     space: &dyn Space,
     model: &StableDiffusion,
     (canvas, coverage): (&Tensor, &Tensor),
     views: &Tensor,
-    set: Option<usize>,
+    (set, fusion): (Option<usize>, Fusion),
 ) -> Result<Recording> {
     let sets = space.view_sets();
     let count = sets[0].len();
-    let scalars = FuseScalars {
-        gain: 0.5,
-        offset: 0.5,
-        clamp: Some([0.01, 0.99]),
-        exponent: FEATHER_EXPONENT,
-        ..Default::default()
+    let (mut cameras, views) = match set {
+        Some(set) => (sets[set].clone(), views.slice(set * count, count)),
+        None => (sets.concat(), views.clone()),
     };
-    let (cameras, views, weight) = match set {
-        Some(set) => (sets[set].clone(), views.slice(set * count, count), Weight::Count),
-        None => (sets.concat(), views.clone(), Weight::Cosine),
+    let (_, ramp) = whole_field(&cameras[0]);
+    // Views as wide as they are used have nothing to overlap with.
+    let overlaps = fusion == Fusion::Overlap && ramp > 1e-3;
+    if overlaps || fusion == Fusion::Fade {
+        cameras.iter_mut().for_each(|camera| *camera = whole_field(camera).0);
+    }
+    let weight = match fusion {
+        Fusion::Fade => Weight::Cosine,
+        _ if overlaps => Weight::Feather,
+        _ => Weight::Count,
     };
+    let feather = if overlaps { ramp.min(1.0) as f32 } else { 1.0 };
+    let range = FuseScalars { gain: 0.5, offset: 0.5, clamp: Some([0.01, 0.99]), ..FuseScalars::default() };
+    let scalars = FuseScalars { feather, exponent: FEATHER_EXPONENT, ..range };
     let cameras = upload_cameras(&model.ctx, &cameras)?;
     let mut rec = Recorder::new(&model.ctx);
     rec.set_layer("fuse");
