@@ -76,7 +76,7 @@ impl Panorama {
     }
 
     /// A canvas height at which views of `side` pixels and `fov` degrees lose little on their way through it: 1.2 texels
-    /// to a pixel where pixels are densest in angle, at the border of the used field. Small canvases get two: they cost
+    /// to a pixel where pixels are densest in angle, at the border of the used field. Small canvases get 2.75: they cost
     /// little, and what bilinear sampling blurs each step adds up.
     #[must_use]
     pub fn height_for(side: usize, fov: f64, used_fov: f64) -> usize {
@@ -86,7 +86,7 @@ impl Panorama {
         // Clamped before it is an integer: a field that `new` will refuse may give any number here.
         let tiles = |texels: f64| (texels * std::f64::consts::PI * focal / border / 32.0).round().clamp(0.0, 128.0);
         let height = |texels: f64| tiles(texels) as usize * 32;
-        height(1.2).max(height(2.0).min(1024)).clamp(16, 4096)
+        height(1.2).max(height(2.75).min(1024)).clamp(16, 4096)
     }
 }
 
