@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the pictures and figures of the README again, with the built-in model: docs/contact_sheet.png,
-# docs/panorama_*.png with their uncoupled baselines, docs/panorama_*.json. Minutes on a software adapter.
+# docs/panorama_*.png with their uncoupled baselines, docs/panorama_*.json (four more prompts for figures alone). Minutes on a software adapter.
 #   scripts/pictures.sh [path of the syncline binary]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -35,3 +35,11 @@ panorama sunset "a sunset over desert dunes with distant mountains" 1
 panorama meadow "green meadow at noon under a cloudy sky with mountains" 4
 panorama aurora "snow at night, aurora, with a city skyline" 2
 panorama sea "noon over the sea, clear sky, hills" 5
+
+figures() {
+  "$syncline" panorama -q -p "$2" -s "$3" --force -o "$work/panorama_$1.png" --report "docs/panorama_$1.json"
+}
+figures aurora_sea "aurora over the sea at night with mountains" 3
+figures canyon "red canyon at noon under a cloudy sky" 6
+figures dawn "snow at dawn with mountains, pine trees" 7
+figures city_sea "noon, sea, a city skyline, clear sky" 8
