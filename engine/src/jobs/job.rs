@@ -151,8 +151,14 @@ impl<P: Program> Job<P> {
     /// # Errors
     /// As [`Job::advance`].
     pub fn run(mut self, mut watch: impl FnMut(&P, &Progress)) -> Result<P::Output> {
+        self.started.get_or_insert_with(Instant::now);
         loop {
-            let progress = self.advance(Duration::from_millis(250))?;
+            if self.cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            // One recording at a time, so that even the shortest step is seen.
+            self.advance_recording(Duration::from_millis(250))?;
+            let progress = self.progress();
             watch(&self.program, &progress);
             if progress.finished {
                 return self.finish();

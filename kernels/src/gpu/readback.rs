@@ -1,7 +1,8 @@
 //! Host values in, host values out. Pad lanes are added and dropped here and nowhere else.
 
 use std::sync::atomic::Ordering;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -12,6 +13,9 @@ use crate::tensor::{Elem, Storage, Tensor};
 
 /// Uploads wait for the next submit until they are this many bytes together.
 const FLUSH_BYTES: u64 = 64 << 20;
+
+/// Longest wait for the callback of a map whose copy is done.
+const CALLBACK_LIMIT: Duration = Duration::from_secs(10);
 
 /// Rows of `width` values, each extended with zeros to `padded` and converted to little-endian bytes.
 fn pad_rows<T: Copy, const N: usize>(
@@ -188,11 +192,17 @@ impl Context {
         })?;
         self.wait(during)?;
         let failed = |reason: String| GpuError::DeviceLost { reason, during: during.to_owned() };
-        match receiver.try_recv() {
-            Ok(Ok(())) => {}
-            Ok(Err(e)) => return Err(failed(e.to_string())),
-            Err(e) => return Err(failed(e.to_string())),
-        }
+        // Another thread's poll may have taken our callback and be about to run it: the wait above says that the copy is
+        // done, not that the callback has returned.
+        let deadline = Instant::now() + CALLBACK_LIMIT;
+        let mapped = loop {
+            match receiver.recv_timeout(Duration::from_millis(20)) {
+                Ok(mapped) => break mapped,
+                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => self.wait(during)?,
+                Err(e) => return Err(failed(e.to_string())),
+            }
+        };
+        mapped.map_err(|e| failed(e.to_string()))?;
         let view = staging.slice(..).get_mapped_range().map_err(|e| failed(e.to_string()))?;
         Ok(bytemuck::pod_collect_to_vec(&view[..]))
     }
@@ -201,4 +211,28 @@ impl Context {
 fn drop_padding<T: Copy>(all: &[T], tensor: &Tensor) -> Vec<T> {
     let (width, padded) = (tensor.shape.last(), tensor.shape.padded_last());
     all.chunks_exact(padded).flat_map(|row| row[..width].iter().copied()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::ContextOptions;
+
+    /// Any thread's poll may run any thread's callbacks.
+    #[test]
+    fn threads_may_read_one_device_at_a_time() {
+        let ctx = Context::new(&ContextOptions::default()).unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let ctx = &ctx;
+                scope.spawn(move || {
+                    let values = [thread as f32; 64];
+                    let tensor = ctx.upload(&values, &[64], Elem::F32).unwrap();
+                    for round in 0..200 {
+                        assert_eq!(ctx.read(&tensor).unwrap(), values, "thread {thread}, round {round}");
+                    }
+                });
+            }
+        });
+    }
 }
