@@ -1,7 +1,26 @@
-//! Measures that need no downloads: how well views agree, whether seams show, and whether it was bought with blur.
+//! Measures that need no downloads: how well views agree, whether seams show, whether poles are sound, and whether it was
+//! bought with blur or sameness. Every formula: `docs/metrics.md`.
 
-mod panorama;
+mod camera;
+mod detail;
+mod diversity;
+mod look;
+mod measures;
+mod overlap;
+mod plane;
+mod pole;
 mod sample;
+mod seams;
+mod ssim;
 
-pub use panorama::{Seam, disagreement, seam};
-pub use sample::{Equirect, perspective, sharpness};
+pub use camera::perspective;
+pub use detail::{Detail, sharpness};
+pub use diversity::{Diversity, diversity};
+pub use look::{Covered, Look};
+pub use measures::{MeasureOptions, PanoramaMeasures, SingleViews};
+pub use overlap::{Overlap, disagreement, overlap, overlap_of_sets};
+pub use plane::Plane;
+pub use pole::{Place, Pole, pole};
+pub use sample::Equirect;
+pub use seams::{Border, DISCONTINUITY_FLOOR, Seam, Seams, discontinuity, seam, seams};
+pub use ssim::{SSIM_WINDOW, psnr, ssim, ssim_map};

@@ -1,6 +1,11 @@
-//! Reading a panorama on the host, and sharpness.
+//! Reading a panorama on the host.
 
-use syncline_kernels::ops::project_renoise::Camera;
+use crate::error::{Error, Result};
+
+/// Fewest rows of a panorama that is measured.
+const MIN_HEIGHT: usize = 32;
+/// Most rows.
+const MAX_HEIGHT: usize = 16384;
 
 /// An equirectangular canvas of RGB values, row by row.
 #[derive(Clone, Copy, Debug)]
@@ -11,7 +16,32 @@ pub struct Equirect<'a> {
     pub rgb: &'a [f32],
 }
 
-impl Equirect<'_> {
+impl<'a> Equirect<'a> {
+    /// A panorama of the whole sphere that measures can be taken of.
+    ///
+    /// # Errors
+    /// When it is not twice as wide as high, has fewer than 32 or more than 16,384 rows, another number of values, or
+    /// values that are NaN or infinite.
+    pub fn checked(size: [usize; 2], rgb: &'a [f32]) -> Result<Self> {
+        let [height, width] = size;
+        let refuse = |found: String, expected: String| Error::Input { what: "panorama", found, expected };
+        if width != height.saturating_mul(2) {
+            return Err(refuse(format!("{width}x{height}"), "twice as wide as high (equirectangular, 2:1)".into()));
+        }
+        if !(MIN_HEIGHT..=MAX_HEIGHT).contains(&height) {
+            return Err(refuse(format!("{width}x{height}"), format!("a height of {MIN_HEIGHT} to {MAX_HEIGHT}")));
+        }
+        if rgb.len() != height * width * 3 {
+            let expected = format!("{} for {width}x{height} RGB", height * width * 3);
+            return Err(refuse(format!("{} values", rgb.len()), expected));
+        }
+        let bad = rgb.iter().filter(|v| !v.is_finite()).count();
+        if bad > 0 {
+            return Err(refuse(format!("{bad} NaN or infinite values"), "finite values".into()));
+        }
+        Ok(Self { size, rgb })
+    }
+
     /// Latitude of a row's centre in degrees, positive below the horizon.
     #[must_use]
     pub fn latitude(&self, y: usize) -> f64 {
@@ -29,9 +59,7 @@ impl Equirect<'_> {
     #[must_use]
     pub fn sample(&self, d: [f64; 3]) -> [f64; 3] {
         let [height, width] = self.size.map(|n| n as f64);
-        let length = (d[0] * d[0] + d[1] * d[1] + d[2] * d[2]).sqrt();
-        let x = (d[0].atan2(d[2]) / std::f64::consts::TAU + 0.5) * width - 0.5;
-        let y = ((d[1] / length).asin() / std::f64::consts::PI + 0.5) * height - 0.5;
+        let [y, x] = place(self.size, d).map(|p| p - 0.5);
         let (fx, fy) = (x - x.floor(), y - y.floor());
         let column = |k: f64| (x.floor() + k).rem_euclid(width) as usize % self.size[1];
         let row = |k: f64| (y.floor() + k).clamp(0.0, height - 1.0) as usize;
@@ -41,57 +69,40 @@ impl Equirect<'_> {
     }
 }
 
-/// The view of a camera, `[h, w]` pixels, RGB row by row.
-#[must_use]
-pub fn perspective(canvas: &Equirect<'_>, camera: &Camera, [height, width]: [usize; 2]) -> Vec<f32> {
-    let scale = f64::from(camera.size_px[1]) / height as f64;
-    let ray = |y: usize, x: usize| {
-        let u = ((x as f64 + 0.5) * scale - f64::from(camera.principal_px[0])) / f64::from(camera.focal_px);
-        let v = ((y as f64 + 0.5) * scale - f64::from(camera.principal_px[1])) / f64::from(camera.focal_px);
-        camera.rotation.map(|row| f64::from(row[0]) * u + f64::from(row[1]) * v + f64::from(row[2]))
-    };
-    let pixels = (0..height).flat_map(|y| (0..width).map(move |x| (y, x)));
-    pixels.flat_map(|(y, x)| canvas.sample(ray(y, x)).map(|v| v as f32)).collect()
-}
-
-/// Mean absolute horizontal difference of an RGB image, over its inner part: `margin` pixels on each side are left out.
-#[must_use]
-pub fn sharpness(rgb: &[f32], [height, width]: [usize; 2], margin: usize) -> f64 {
-    let (rows, columns) = (margin..height - margin, margin + 1..width - margin);
-    let count = (rows.len() * columns.len() * 3).max(1);
-    let difference = |y: usize, x: usize, c: usize| {
-        let i = (y * width + x) * 3 + c;
-        f64::from((rgb[i] - rgb[i - 3]).abs())
-    };
-    let sum: f64 = rows
-        .flat_map(|y| columns.clone().flat_map(move |x| (0..3).map(move |c| (y, x, c))))
-        .map(|(y, x, c)| difference(y, x, c))
-        .sum();
-    sum / count as f64
+/// `[row, column]` of a direction in texels; texel centres are at + 0.5.
+pub(super) fn place(size: [usize; 2], d: [f64; 3]) -> [f64; 2] {
+    let [height, width] = size.map(|n| n as f64);
+    let length = (d[0] * d[0] + d[1] * d[1] + d[2] * d[2]).sqrt();
+    let x = (d[0].atan2(d[2]) / std::f64::consts::TAU + 0.5) * width;
+    // Rounding may carry the sine past 1 at a pole.
+    let y = ((d[1] / length).clamp(-1.0, 1.0).asin() / std::f64::consts::PI + 0.5) * height;
+    [y, x]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use syncline_kernels::ops::project_renoise::rotation;
 
     #[test]
-    fn perspective_sees_the_direction_it_looks_at() {
-        // Red grows with azimuth, green with latitude.
-        let (height, width) = (180, 360);
-        let rgb: Vec<f32> = (0..height)
-            .flat_map(|y| (0..width).flat_map(move |x| [(x as f32 + 0.5) / 360.0, (y as f32 + 0.5) / 180.0, 0.0]))
-            .collect();
-        let canvas = Equirect { size: [height, width], rgb: &rgb };
-        let camera = Camera::centred(rotation(60f64.to_radians(), 20f64.to_radians(), 0.0), 1.0, [64, 64]);
-        let view = perspective(&canvas, &camera, [65, 65]);
-        let centre = &view[(32 * 65 + 32) * 3..];
-        assert!((centre[0] - (0.5 + 60.0 / 360.0)).abs() < 0.01 && (centre[1] - (0.5 - 20.0 / 180.0)).abs() < 0.01);
+    fn what_is_no_panorama_is_refused_with_numbers() {
+        let refused = |size: [usize; 2], rgb: &[f32]| Equirect::checked(size, rgb).unwrap_err().to_string();
+        assert!(refused([64, 100], &[]).contains("found 100x64, expected twice as wide as high"));
+        assert!(refused([16, 32], &[]).contains("found 32x16, expected a height of 32 to 16384"));
+        assert!(refused([usize::MAX, 2], &[]).contains("expected twice"));
+        assert!(refused([32, 64], &[0.0; 7]).contains("found 7 values, expected 6144 for 64x32 RGB"));
+        let mut rgb = vec![0.5; 32 * 64 * 3];
+        assert!(Equirect::checked([32, 64], &rgb).is_ok());
+        (rgb[5], rgb[9]) = (f32::NAN, f32::INFINITY);
+        assert!(refused([32, 64], &rgb).contains("found 2 NaN or infinite values"));
     }
 
     #[test]
-    fn sharpness_of_a_ramp_is_its_slope() {
-        let rgb: Vec<f32> = (0..16).flat_map(|_| (0..16).flat_map(|x| [0.01 * x as f32; 3])).collect();
-        assert!((sharpness(&rgb, [16, 16], 2) - 0.01).abs() < 1e-6);
+    fn poles_are_read_without_leaving_the_picture() {
+        let rgb: Vec<f32> = (0..32 * 64 * 3).map(|i| (i / 192) as f32).collect();
+        let canvas = Equirect { size: [32, 64], rgb: &rgb };
+        for d in [[0.0, -1.0, 0.0], [1e-300, -1.0, -1e-300], [1e-9, -1.0 - 1e-16, 0.0]] {
+            assert_eq!(canvas.sample(d), [0.0; 3]);
+        }
+        assert_eq!(canvas.sample([0.0, 1.0, 0.0]), [31.0; 3]);
     }
 }
