@@ -12,10 +12,9 @@ use syncline_kernels::check::{Draw, Variant, nmse, variants};
 use syncline_kernels::gpu::{Access, DispatchView, Recorder, Store};
 use syncline_kernels::ops::fuse_views::{FuseScalars, FuseViews, Weight, fuse_views};
 use syncline_kernels::ops::noise::{Noise, NoiseKey, noise};
-use syncline_kernels::ops::project_renoise::{
-    Camera, Interpolation, ProjectRenoise, Projection, RenoiseScalars, project_renoise, rotation, upload_cameras,
-};
+use syncline_kernels::ops::project_renoise::{ProjectRenoise, Projection, RenoiseScalars, project_renoise};
 use syncline_kernels::ops::step::{Step, StepNoise, StepScalars, step};
+use syncline_kernels::ops::views::{Camera, Geometry, Interpolation, Lens, rotation, upload_words};
 use syncline_kernels::ops::{attention, conv2d, gemm, layer_norm};
 use syncline_kernels::tensor::{Elem, Tensor};
 use syncline_kernels::wgsl::Consumer;
@@ -216,10 +215,10 @@ fn add_sampling_cases(suite: &mut Suite, folder: &Path, variant: &Variant) {
         step(rec, &Step { x: &x, out: &out, clean: &clean, partner: Some(&partner), noise, scalars });
     });
     let turned = |azimuth: f64| Camera::centred(rotation(azimuth, 0.3, 0.1), 1.2, [12, 10]);
-    let cameras = upload_cameras(&variant.ctx, &[turned(3.0), turned(-0.4)]).unwrap();
-    let interpolation = Interpolation::Bilinear;
+    let words = upload_words(&variant.ctx, &[turned(3.0).words(), turned(-0.4).words()]).unwrap();
+    let lens = Lens { geometry: Geometry::Equirect, interpolation: Interpolation::Bilinear, words: &words };
     suite.case(folder, variant, |rec| {
-        let projection = Projection::Equirect { cameras: &cameras, size: [10, 12], interpolation };
+        let projection = Projection::Views { lens, size: [10, 12] };
         let scalars = RenoiseScalars { signal: 0.8, sigma: 0.6, gain: 2.0, offset: -1.0, key };
         project_renoise(
             rec,
@@ -229,11 +228,8 @@ fn add_sampling_cases(suite: &mut Suite, folder: &Path, variant: &Variant) {
     let images = variant.normal(&mut Draw::new(10), &[2, 10, 12, 3]).unwrap().0;
     suite.case(folder, variant, |rec| {
         let scalars = FuseScalars { blend: 0.7, clamp: Some([-0.9, 0.9]), ..FuseScalars::default() };
-        let (canvas, coverage, views, cameras) = (&canvas, &coverage, &images, &cameras);
-        fuse_views(
-            rec,
-            &FuseViews { canvas, coverage, views, cameras, interpolation, weight: Weight::Cosine, scalars },
-        );
+        let (canvas, coverage, views, weight) = (&canvas, &coverage, &images, Weight::Cosine);
+        fuse_views(rec, &FuseViews { canvas, coverage, views, lens, regions: None, weight, scalars });
     });
 }
 

@@ -13,7 +13,7 @@ use syncline::pipeline::StableDiffusion;
 use syncline::rng::NoiseMode;
 use syncline::schedulers::{PlanOptions, SamplingMethod, Start};
 use syncline::spaces::panorama::{Panorama, PanoramaOptions, ViewSet};
-use syncline::spaces::{Interpolation, Space};
+use syncline::spaces::{Camera, Interpolation, Space};
 use syncline_kernels::gpu::{Context, ContextOptions};
 use syncline_kernels::tensor::Elem;
 use syncline_loader::ModelSource;
@@ -139,7 +139,8 @@ fn a_panorama_holds_its_views_and_repeats_itself() {
     assert!(first.rgb == again.rgb, "same seed, same bytes");
     assert!(first.rgb != panorama(5, 2, views.clone()).rgb);
     // The last set as hard tiles, looked at as it was generated: two bilinear gathers, so close and not equal.
-    let cameras = &space(views).view_sets()[1].clone();
+    let views = space(views).views(1);
+    let cameras: Vec<Camera> = views.iter().map(|view| Camera::from_words(&view.words)).collect();
     let canvas = Equirect { size: first.size, rgb: &first.sets[1].0 };
     for (i, camera) in cameras.iter().enumerate() {
         let inner = |rgb: &[f32]| -> Vec<f32> {

@@ -35,7 +35,7 @@ pub fn run(global: &Global, args: &PanoramaArgs) -> anyhow::Result<()> {
         written.push(write_views(&sheet_target, &result, args.views)?);
     }
     if let Some(report_target) = report_target {
-        let uncoupled = scene.method.independent(space.view_sets().len());
+        let uncoupled = scene.method.independent(space.set_count());
         let baseline = scene.sample(global, &uncoupled, &space)?;
         written.push(write_baseline(args, &baseline)?);
         let reports = Reports::new(&scene, &space, &result, &baseline);

@@ -91,8 +91,7 @@ impl CanvasProgram {
     /// When an option is refused or the device has no room.
     pub fn new(model: &Arc<StableDiffusion>, options: CanvasOptions) -> Result<Self> {
         model.require_plain_latents()?;
-        let sets = options.space.view_sets();
-        let views = sets.first().map_or(0, Vec::len);
+        let (sets, views) = (options.space.set_count(), options.space.view_count());
         let prompts = options.prompts.positive.len();
         if prompts != 1 && prompts != views {
             return Err(Error::Input {
@@ -104,14 +103,14 @@ impl CanvasProgram {
         let [height, width] = options.space.view_size();
         let latent = model.latent_size(height, width)?;
         options.method.check(model.noise_schedule.num_train_timesteps())?;
-        let schedule = options.method.schedule(&model.noise_schedule, sets.len())?;
+        let schedule = options.method.schedule(&model.noise_schedule, sets)?;
         let guidance = Guidance::ClassifierFree { scale: options.method.guidance_scale }.reduced();
         let text = TextStage::new(model, &options.prompts, views, guidance.rows().len() > 1)?;
         let planned = schedule.iter().scan(0, |sum, step| {
             *sum += step.plan.steps.len();
             Some(*sum)
         });
-        let residuals = vec![false; sets.len()];
+        let residuals = vec![false; sets];
         let planned = std::iter::once(0).chain(planned).collect();
         Ok(Self {
             model: model.clone(),
@@ -151,7 +150,7 @@ impl CanvasProgram {
             model: &self.model,
             conditioning,
             guidance: self.guidance,
-            batch: self.options.space.view_sets()[0].len(),
+            batch: self.options.space.view_count(),
             size: self.latent,
             wrap: Wrap::default(),
         };
@@ -207,7 +206,7 @@ impl CanvasProgram {
     }
 
     fn sets_used(&self) -> usize {
-        self.schedule.len().min(self.options.space.view_sets().len())
+        self.schedule.len().min(self.options.space.set_count())
     }
 
     fn is_last(&self, step: usize, inner: usize) -> bool {
@@ -220,9 +219,9 @@ impl CanvasProgram {
         let stage = self.stage;
         match stage {
             Stage::Encode { step, chunk, part: 0 } | Stage::EncodeAgain { step, chunk, part: 0 } => {
-                let set = &self.options.space.view_sets()[self.schedule[step].view_set];
+                let set = self.options.space.views(self.schedule[step].view_set);
                 if let Some(work) = &self.work {
-                    work.codec.aim(set, chunk)?;
+                    work.codec.aim(&set, chunk)?;
                 }
             }
             Stage::Renoise { step } => {
@@ -375,7 +374,7 @@ impl Program for CanvasProgram {
         }
         let views = ctx.read(&work.tensors.views)?;
         let [view_height, view_width] = self.options.space.view_size();
-        let used = sets_used * self.options.space.view_sets()[0].len();
+        let used = sets_used * self.options.space.view_count();
         let views = views.chunks_exact(view_height * view_width * 3).take(used);
         let views = views.map(|view| view.iter().map(|v| (0.5 * v + 0.5).clamp(0.0, 1.0)).collect()).collect();
         let [size, view_size] = [self.options.space.canvas_size(), self.options.space.view_size()];

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use syncline_kernels::gpu::{DispatchId, Recorder, Recording};
 use syncline_kernels::ops::noise::NoiseKey;
 use syncline_kernels::ops::project_renoise::{
-    ProjectRenoise, Projection, RenoiseScalars, params as renoise_params, project_renoise, upload_cameras,
+    ProjectRenoise, Projection, RenoiseScalars, params as renoise_params, project_renoise,
 };
 use syncline_kernels::ops::repaint::{Repaint, RepaintScalars, params as repaint_params, repaint};
 use syncline_kernels::ops::step::{MAX_ROWS, Step, StepNoise, StepScalars, step};
+use syncline_kernels::ops::views::upload_words;
 use syncline_kernels::tensor::{Elem, Tensor};
 
 use super::denoise::{Denoise, FreshNoise};
@@ -16,7 +17,7 @@ use super::view_codec::{ViewCodec, ViewTensors};
 use crate::error::Result;
 use crate::methods::stochsync::BlendMask;
 use crate::pipeline::{GuidedUNet, StableDiffusion};
-use crate::spaces::{Camera, Fuse, FuseScalars, Space, Weight};
+use crate::spaces::{self, Fuse, FuseScalars, Space, View, Weight};
 
 /// Views of the last sets are weighed by cos^k of the angle to their axes: each shows its own middle almost alone (half
 /// way between two axes 36° apart they share alike, 3° off that 15 : 1) and has faded out at its border. A linear ramp from
@@ -52,7 +53,7 @@ impl Work {
         feather: bool,
     ) -> Result<Self> {
         let ctx = &model.ctx;
-        let sets = space.view_sets();
+        let sets = space.set_count();
         let view_ids = ctx.upload_u32(&vec![0; denoiser.batch], &[denoiser.batch])?;
         let fresh = FreshNoise::Keyed(NoiseKey::default(), view_ids.clone());
         let denoise = Denoise::new(ctx, denoiser, fresh)?;
@@ -63,16 +64,16 @@ impl Work {
             canvas: zeros(&[height, width, 3])?,
             latents: zeros(denoise.x.dims())?,
             x: denoise.x.clone(),
-            views: zeros(&[sets.len() * denoiser.batch, view_height, view_width, 3])?,
+            views: zeros(&[sets * denoiser.batch, view_height, view_width, 3])?,
         };
         let coverage = zeros(&[height, width])?;
-        let errors = sets.iter().map(|_| zeros(tensors.x.dims())).collect::<Result<Vec<_>, _>>()?;
+        let errors = (0..sets).map(|_| zeros(tensors.x.dims())).collect::<Result<Vec<_>, _>>()?;
         let scratch = zeros(tensors.x.dims())?;
         let mask = BlendMask::horizontal(denoiser.size[0], denoiser.size[1], model.downscale());
         let mask = ctx.upload_named("blend mask", &mask.values, &denoiser.size, Elem::F32)?;
         let targets = (&tensors.canvas, &coverage);
         let fuse_sets = |fusion| -> Result<Vec<Recording>> {
-            (0..sets.len()).map(|set| record_fuse(space, model, targets, &tensors.views, (Some(set), fusion))).collect()
+            (0..sets).map(|set| record_fuse(space, model, targets, &tensors.views, (Some(set), fusion))).collect()
         };
         Ok(Self {
             codec: ViewCodec::new(model, space, &tensors)?,
@@ -171,13 +172,6 @@ enum Fusion {
     Fade,
 }
 
-/// Everything the camera sees, and the fraction of it over which views overlap their neighbours' used fields.
-fn whole_field(camera: &Camera) -> (Camera, f64) {
-    let tan = [0, 1].map(|i| 0.5 * f64::from(camera.size_px[i]) / f64::from(camera.focal_px));
-    let ramp = 2.0 * (tan[0] - f64::from(camera.used_tan[0])) / tan[0];
-    (camera.using(tan), ramp)
-}
-
 /// Fuses one set, or (`None`) all of them.
 fn record_fuse(
     space: &dyn Space,
@@ -186,18 +180,17 @@ fn record_fuse(
     views: &Tensor,
     (set, fusion): (Option<usize>, Fusion),
 ) -> Result<Recording> {
-    let sets = space.view_sets();
-    let count = sets[0].len();
-    let (mut cameras, views) = match set {
-        Some(set) => (sets[set].clone(), views.slice(set * count, count)),
-        None => (sets.concat(), views.clone()),
+    let count = space.view_count();
+    let (seen, views): (Vec<View>, _) = match set {
+        Some(set) => (space.views(set), views.slice(set * count, count)),
+        None => ((0..space.set_count()).flat_map(|set| space.views(set)).collect(), views.clone()),
     };
-    let (_, ramp) = whole_field(&cameras[0]);
+    // The fraction of a view over which it overlaps its neighbours' used fields.
+    let ramp = 2.0 * seen[0].unused_share();
     // Views as wide as they are used have nothing to overlap with.
     let overlaps = fusion == Fusion::Overlap && ramp > 1e-3;
-    if overlaps || fusion == Fusion::Fade {
-        cameras.iter_mut().for_each(|camera| *camera = whole_field(camera).0);
-    }
+    let whole = overlaps || fusion == Fusion::Fade;
+    let words: Vec<_> = seen.iter().map(|view| if whole { view.words.whole_field() } else { view.words }).collect();
     let weight = match fusion {
         Fusion::Fade => Weight::Cosine,
         _ if overlaps => Weight::Feather,
@@ -206,9 +199,11 @@ fn record_fuse(
     let feather = if overlaps { ramp.min(1.0) as f32 } else { 1.0 };
     let range = FuseScalars { gain: 0.5, offset: 0.5, clamp: Some([0.01, 0.99]), ..FuseScalars::default() };
     let scalars = FuseScalars { feather, exponent: FEATHER_EXPONENT, ..range };
-    let cameras = upload_cameras(&model.ctx, &cameras)?;
+    let words = upload_words(&model.ctx, &words)?;
     let mut rec = Recorder::new(&model.ctx);
     rec.set_layer("fuse");
-    space.fuse(&mut rec, &Fuse { canvas, coverage, views: &views, cameras: &cameras, weight, scalars });
+    let (geometry, interpolation, regions) = (space.geometry(), space.interpolation(), None);
+    let (views, words) = (&views, &words);
+    spaces::fuse(&mut rec, &Fuse { geometry, interpolation, canvas, coverage, views, words, regions, weight, scalars });
     Ok(rec.finish()?)
 }

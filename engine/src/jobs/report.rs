@@ -44,11 +44,12 @@ impl CanvasReport {
         let disagreement = (sets.len() > 1).then(|| disagreement((&sets[0].0, &sets[0].1), (&sets[1].0, &sets[1].1)));
         let all = geometry.borders.len();
         // Borders of set i are those at i, i + sets, …
-        let step = space.view_sets().len();
+        let step = space.set_count();
         let own: Vec<f64> = (0..all).step_by(step).map(|i| geometry.borders[i]).collect();
         let first = Equirect { size: result.size, rgb: &sets[0].0 };
         let hard = seam(&first, &own, geometry.latitude);
-        let cameras: Vec<Camera> = space.view_sets().concat();
+        let views = (0..step).flat_map(|set| space.views(set));
+        let cameras: Vec<Camera> = views.map(|view| Camera::from_words(&view.words)).collect();
         let of = |rgb: &[f32]| sharpness(rgb, result.view_size, geometry.margin);
         let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len().max(1) as f64;
         let reprojected =

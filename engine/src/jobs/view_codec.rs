@@ -10,7 +10,7 @@ use syncline_kernels::tensor::{Elem, Tensor};
 use crate::error::{Error, Result};
 use crate::models::Wrap;
 use crate::pipeline::StableDiffusion;
-use crate::spaces::{Camera, Project, Space};
+use crate::spaces::{self, Project, Space, VIEW_WORDS, View};
 
 /// Most bytes of activations that encoding or decoding views together may take; beyond, views go one by one.
 const TOGETHER_BYTES: u64 = 1 << 30;
@@ -84,15 +84,17 @@ impl ViewCodec {
         let &[count, h, w, _] = tensors.latents.dims() else { unreachable!("latents are [V, h, w, C]") };
         let ctx = &model.ctx;
         let chunk = chunk_size(model, count, [h, w])?;
-        let cameras = ctx.named_tensor("chunk cameras", &[chunk, 16], Elem::F32)?;
+        let cameras = ctx.named_tensor("chunk views", &[chunk, VIEW_WORDS], Elem::F32)?;
         let ids = ctx.upload_u32(&vec![0; chunk], &[chunk])?;
         let report = finite::new_report(ctx)?;
         let mut rec = Recorder::new(ctx);
         rec.set_layer("project");
         let (canvas, elem) = (&tensors.canvas, model.elem());
         // Canvas RGB is 0..1, the autoencoder's -1..1.
-        let project = Project { canvas, cameras: &cameras, views: &ids, map: [2.0, -1.0], elem };
-        let image = space.project(&mut rec, &project);
+        let (geometry, interpolation, size) = (space.geometry(), space.interpolation(), space.view_size());
+        let (words, views, map) = (&cameras, &ids, [2.0, -1.0]);
+        let project = Project { geometry, interpolation, size, canvas, words, views, map, elem };
+        let image = spaces::project(&mut rec, &project);
         let mean = model.vae.record_encode(&mut rec, &image, Wrap::default()).mean;
         rec.set_layer("scaling_factor");
         let factor = model.vae.config().scaling_factor as f32;
@@ -128,8 +130,8 @@ impl ViewCodec {
     }
 
     /// Aims the encoder at chunk `i` of a set.
-    pub(super) fn aim(&self, set: &[Camera], i: usize) -> Result<()> {
-        let words: Vec<f32> = set[i * self.chunk..(i + 1) * self.chunk].iter().flat_map(Camera::words).collect();
+    pub(super) fn aim(&self, set: &[View], i: usize) -> Result<()> {
+        let words: Vec<f32> = set[i * self.chunk..(i + 1) * self.chunk].iter().flat_map(View::words).collect();
         Ok(self.model.ctx.write(&self.cameras, &words)?)
     }
 

@@ -39,6 +39,8 @@ pub enum Purpose {
     Encode = 4,
     /// A canvas of noise that views look at.
     Canvas = 5,
+    /// Where views look.
+    View = 6,
 }
 
 impl Purpose {
@@ -70,6 +72,12 @@ impl NoiseKey {
         (key_of(self.seed), [self.step, self.view, last])
     }
 
+    /// The four uniform numbers in (0, 1) of a block, from 24 bits each.
+    pub fn units(&self, block: u32) -> [f64; 4] {
+        let (key, [step, view, last]) = self.words();
+        philox4x32_10([block, step, view, last], key).map(unit)
+    }
+
     /// Elements 4 · block to 4 · block + 3.
     pub fn block(&self, block: u32) -> [f32; 4] {
         let (key, [step, view, last]) = self.words();
@@ -85,9 +93,12 @@ impl NoiseKey {
     }
 }
 
+fn unit(x: u32) -> f64 {
+    (f64::from(x >> 8) + 0.5) / 16_777_216.0
+}
+
 /// Two normal numbers from two words.
 fn pair(a: u32, b: u32) -> (f32, f32) {
-    let unit = |x: u32| (f64::from(x >> 8) + 0.5) / 16_777_216.0;
     let radius = (-2.0 * unit(a).ln()).sqrt();
     let (sine, cosine) = (std::f64::consts::TAU * unit(b)).sin_cos();
     ((radius * cosine) as f32, (radius * sine) as f32)

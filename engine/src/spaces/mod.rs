@@ -1,44 +1,107 @@
 //! Spaces: a canvas, the views that see it, and how values go between them.
 //!
+//! A space says where its views lie, as numbers; [`project`], [`fuse`] and [`scatter`] are the same kernels for every space,
+//! with the geometry as data. Views are gathered from the canvas and the canvas from views in one convention. Laws: fuse of
+//! projected views is the identity where covered (within the interpolation's error), fuse is linear, weights sum to one,
+//! constants stay constant, projection and scattering are adjoint.
+//!
 //! Conventions, the same in both directions: x right, y down, z forward; azimuth grows to the right, elevation upwards;
 //! pixel and texel centres lie at +0.5.
 
 pub mod panorama;
+pub mod windows;
 
 pub use panorama::Panorama;
+pub use windows::Windows;
 
-use syncline_kernels::gpu::Recorder;
+use syncline_kernels::gpu::{DispatchId, Recorder};
 pub use syncline_kernels::ops::fuse_views::{FuseScalars, Weight};
-pub use syncline_kernels::ops::project_renoise::{Camera, Interpolation};
+use syncline_kernels::ops::fuse_views::{FuseViews, fuse_views};
+use syncline_kernels::ops::project_renoise::{ProjectRenoise, Projection, RenoiseScalars, project_renoise};
+use syncline_kernels::ops::views::Lens;
+pub use syncline_kernels::ops::views::{Camera, Geometry, Interpolation, ViewWords};
 use syncline_kernels::tensor::{Elem, Tensor};
 
-/// A canvas and its views. `project` gathers views from the canvas, `fuse` gathers the canvas from views, both in the
-/// same convention. Laws: fuse of projected views is the identity where covered (within the interpolation's error), fuse
-/// is linear, weights sum to one, constants stay constant.
-pub trait Space {
-    /// `[height, width]` of the canvas in texels.
+use crate::error::{Error, Result};
+
+/// Numbers of a view as kernels read them: views of a set are a tensor `[V, VIEW_WORDS]` f32.
+pub const VIEW_WORDS: usize = 20;
+
+/// A canvas and its views.
+pub trait Space: Send + Sync + std::fmt::Debug {
+    /// `[height, width]` of the canvas in RGB texels.
     fn canvas_size(&self) -> [usize; 2];
 
-    /// `[height, width]` of a view in pixels.
+    /// `[height, width]` of a view in RGB pixels.
     fn view_size(&self) -> [usize; 2];
 
-    /// The sets of views, used in turn; all of one length.
-    fn view_sets(&self) -> &[Vec<Camera>];
+    /// What the numbers of its views mean.
+    fn geometry(&self) -> Geometry;
 
-    /// Views `[V, h, w, C]` of the canvas, values mapped by `gain · value + offset`.
-    fn project(&self, rec: &mut Recorder, project: &Project<'_>) -> Tensor;
+    /// How canvas and views are sampled.
+    fn interpolation(&self) -> Interpolation;
 
-    /// Fuses views into the canvas; texels that no view covers keep their value.
-    fn fuse(&self, rec: &mut Recorder, fuse: &Fuse<'_>);
+    /// How many sets of views are used in turn; views that are drawn afresh each step are one set.
+    fn set_count(&self) -> usize;
+
+    /// Views of each set.
+    fn view_count(&self) -> usize;
+
+    /// The views of outer step `step`: those of set `step % set_count`.
+    fn views(&self, step: usize) -> Vec<View>;
 }
 
-/// Options of [`Space::project`].
+/// A view of a canvas.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct View {
+    /// Where it lies, and what of it is used.
+    pub words: ViewWords,
+    /// Which noise it gets: set · views of a set + place in the set.
+    pub id: u32,
+    /// Azimuth and elevation of its axis in degrees; for windows where their middle lies, as fractions of width and height.
+    pub direction: Option<[f64; 2]>,
+}
+
+impl View {
+    /// The numbers for kernels, of the field in use.
+    #[must_use]
+    pub fn words(&self) -> [f32; VIEW_WORDS] {
+        self.words.numbers
+    }
+
+    /// The numbers for kernels, of everything the view shows.
+    #[must_use]
+    pub fn whole_words(&self) -> [f32; VIEW_WORDS] {
+        self.words.whole_field().numbers
+    }
+
+    /// The share of the way from its border to its middle that is not in use.
+    #[must_use]
+    pub fn unused_share(&self) -> f64 {
+        let [used, whole] = [self.words.used()[0], self.words.whole[0]].map(f64::from);
+        (whole - used) / whole
+    }
+
+    /// Index of the region it belongs to.
+    #[must_use]
+    pub fn region(&self) -> Option<usize> {
+        self.words.region()
+    }
+}
+
+/// Options of [`fn@project`].
 #[derive(Clone, Copy, Debug)]
 pub struct Project<'a> {
+    /// What the words mean.
+    pub geometry: Geometry,
+    /// How the canvas is sampled.
+    pub interpolation: Interpolation,
+    /// `[height, width]` of the views made.
+    pub size: [usize; 2],
     /// Canvas f32 `[H, W, C]`.
     pub canvas: &'a Tensor,
-    /// Cameras f32 `[V, 16]`.
-    pub cameras: &'a Tensor,
+    /// Words of the views f32 `[V, 20]`.
+    pub words: &'a Tensor,
     /// View ids u32 `[V]`.
     pub views: &'a Tensor,
     /// Factor and summand of values on their way.
@@ -47,19 +110,57 @@ pub struct Project<'a> {
     pub elem: Elem,
 }
 
-/// Options of [`Space::fuse`].
+/// Views `[V, h, w, C]` of the canvas, values mapped by `gain · value + offset`. One dispatch.
+pub fn project(rec: &mut Recorder, project: &Project<'_>) -> Tensor {
+    let (geometry, interpolation, words) = (project.geometry, project.interpolation, project.words);
+    let projection = Projection::Views { lens: Lens { geometry, interpolation, words }, size: project.size };
+    let [gain, offset] = project.map;
+    let scalars = RenoiseScalars { gain, offset, ..RenoiseScalars::default() };
+    let (canvas, views, elem) = (project.canvas, project.views, project.elem);
+    project_renoise(rec, &ProjectRenoise { canvas, projection, views, scalars, elem }).0
+}
+
+/// Options of [`fn@fuse`].
 #[derive(Clone, Copy, Debug)]
 pub struct Fuse<'a> {
-    /// Canvas f32 `[H, W, C]`, updated in place.
+    /// What the words mean.
+    pub geometry: Geometry,
+    /// How views are sampled.
+    pub interpolation: Interpolation,
+    /// Canvas f32 `[H, W, C]`, updated in place; texels that no view covers keep their value.
     pub canvas: &'a Tensor,
     /// Receives the sum of weights f32 `[H, W]`.
     pub coverage: &'a Tensor,
     /// Views `[V, h, w, C]`.
     pub views: &'a Tensor,
-    /// Cameras f32 `[V, 16]`.
-    pub cameras: &'a Tensor,
+    /// Words of the views f32 `[V, 20]`.
+    pub words: &'a Tensor,
+    /// Weights of regions f32 `[R, H, W]`, for views that belong to one.
+    pub regions: Option<&'a Tensor>,
     /// How views share a texel.
     pub weight: Weight,
     /// Value map, clamp and weights' numbers.
     pub scalars: FuseScalars,
+}
+
+/// Fuses views into the canvas. One dispatch.
+pub fn fuse(rec: &mut Recorder, fuse: &Fuse<'_>) -> DispatchId {
+    let (geometry, interpolation, words) = (fuse.geometry, fuse.interpolation, fuse.words);
+    fuse_views(
+        rec,
+        &FuseViews {
+            canvas: fuse.canvas,
+            coverage: fuse.coverage,
+            views: fuse.views,
+            lens: Lens { geometry, interpolation, words },
+            regions: fuse.regions,
+            weight: fuse.weight,
+            scalars: fuse.scalars,
+        },
+    )
+}
+
+/// An option outside its range.
+fn refuse<T>(what: &'static str, found: impl ToString, expected: impl Into<String>) -> Result<T> {
+    Err(Error::Input { what, found: found.to_string(), expected: expected.into() })
 }

@@ -17,6 +17,7 @@ pub mod project_renoise;
 pub mod repaint;
 pub mod step;
 pub mod timestep_embedding;
+pub mod views;
 
 use crate::gpu::Kernel;
 

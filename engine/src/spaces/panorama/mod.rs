@@ -1,31 +1,32 @@
 //! The equirectangular panorama: longitude over the width, latitude over the height, forward in the middle.
 //!
-//! | StochSync §, official code | here |
+//! | StochSync (Yeo et al. 2025), official code | here |
 //! |---|---|
-//! | two rings of five views, 36° apart, elevation 0 | [`ViewSet::Rings`] |
+//! | two rings of five views, 36° apart, elevation 0 | [`ViewSet::PAPER`] |
+//! | 8192 × 4096 upscaling, four sets of fifteen views of 36° | [`ViewSet::upscaling`] |
 //! | nearest gather, ±2 px of padding between neighbours | bilinear by default, no padding: a texel belongs to the views whose used field holds its centre |
 //! | no wrap at the back column | wraps |
+//! | SyncTweedies (Kim et al. 2024): one ring of eight views, 45° apart | [`ViewSet::SYNC_TWEEDIES`] |
+//! | – (both leave the poles black) | [`ViewSet::Full`] |
 
+#[cfg(test)]
+mod tests;
 mod views;
 
 pub use views::ViewSet;
 
-use syncline_kernels::gpu::Recorder;
-use syncline_kernels::ops::fuse_views::{FuseViews, fuse_views};
-use syncline_kernels::ops::project_renoise::{
-    Camera, Interpolation, ProjectRenoise, Projection, RenoiseScalars, project_renoise,
-};
-use syncline_kernels::tensor::Tensor;
+use super::{Camera, Geometry, Interpolation, Space, View, refuse};
+use crate::error::Result;
 
-use super::{Fuse, Project, Space};
-use crate::error::{Error, Result};
+/// Most columns of a canvas.
+const MAX_WIDTH: usize = 8192;
 
 /// A panorama with its view sets.
 #[derive(Clone, Debug)]
 pub struct Panorama {
     canvas: [usize; 2],
     view: [usize; 2],
-    sets: Vec<Vec<Camera>>,
+    sets: Vec<Vec<View>>,
     interpolation: Interpolation,
 }
 
@@ -50,27 +51,37 @@ impl Panorama {
     /// Checks the options and builds the cameras.
     ///
     /// # Errors
-    /// When a number is outside its range.
+    /// When a number is outside its range, or the canvas has fewer texels than the middle of a view has pixels.
     pub fn new(options: &PanoramaOptions) -> Result<Self> {
-        let refuse = |what, found: String, expected: &str| Err(Error::Input { what, found, expected: expected.into() });
-        if !(16..=4096).contains(&options.height) {
-            return refuse("panorama height", options.height.to_string(), "16 to 4096 (the width is twice the height)");
+        if !(16..=MAX_WIDTH / 2).contains(&options.height) {
+            return refuse("panorama height", options.height, "16 to 4096 (the width is twice the height)");
+        }
+        if options.view_side == 0 {
+            return refuse("view side", options.view_side, "at least 1 pixel");
         }
         if !(options.fov >= 10.0 && options.fov <= 150.0) {
-            return refuse("fov", options.fov.to_string(), "10 to 150 degrees");
+            return refuse("fov", options.fov, "10 to 150 degrees");
         }
         if !(options.used_fov > 0.0 && options.used_fov <= options.fov) {
-            return refuse("used fov", options.used_fov.to_string(), "more than 0 and at most the fov");
+            return refuse("used fov", options.used_fov, "more than 0 and at most the fov");
         }
+        check_width(2 * options.height, options)?;
         let used = (0.5 * options.used_fov).to_radians().tan();
         let size = [options.view_side; 2];
         let camera = |rotation| Camera::centred(rotation, options.fov.to_radians(), size).using([used, used]);
-        let sets = options.views.rotations()?;
-        let sets = sets.into_iter().map(|set| set.into_iter().map(camera).collect()).collect();
+        let sets = options.views.rotations(options.used_fov)?;
+        let count = sets[0].len();
+        let view = |(i, rotation): (usize, [[f64; 3]; 3])| {
+            let axis = rotation.map(|row| row[2]);
+            let azimuth = axis[0].atan2(axis[2]).to_degrees();
+            let elevation = (-axis[1]).clamp(-1.0, 1.0).asin().to_degrees();
+            View { words: camera(rotation).words(), id: i as u32, direction: Some([azimuth, elevation]) }
+        };
+        let views: Vec<View> = sets.into_iter().flatten().enumerate().map(view).collect();
         Ok(Self {
             canvas: [options.height, 2 * options.height],
             view: size,
-            sets,
+            sets: views.chunks(count).map(<[View]>::to_vec).collect(),
             interpolation: options.interpolation,
         })
     }
@@ -80,14 +91,34 @@ impl Panorama {
     /// little, and what bilinear sampling blurs each step adds up.
     #[must_use]
     pub fn height_for(side: usize, fov: f64, used_fov: f64) -> usize {
-        let focal = 0.5 * side as f64 / (0.5 * fov.to_radians()).tan();
-        // An angle per pixel of cos² / focal.
-        let border = (0.5 * used_fov.to_radians()).cos().powi(2);
+        let [_, border] = pixels_around(side, fov, used_fov);
         // Clamped before it is an integer: a field that `new` will refuse may give any number here.
-        let tiles = |texels: f64| (texels * std::f64::consts::PI * focal / border / 32.0).round().clamp(0.0, 128.0);
+        let tiles = |texels: f64| (0.5 * texels * border / 32.0).round().clamp(0.0, 128.0);
         let height = |texels: f64| tiles(texels) as usize * 32;
-        height(1.2).max(height(2.75).min(1024)).clamp(16, 4096)
+        height(1.2).max(height(2.75).min(1024)).clamp(16, MAX_WIDTH / 2)
     }
+}
+
+/// Pixels of a view that would go around the horizon: as dense as in its middle, and as at the border of the used field.
+fn pixels_around(side: usize, fov: f64, used_fov: f64) -> [f64; 2] {
+    let middle = std::f64::consts::PI * side as f64 / (0.5 * fov.to_radians()).tan();
+    // An angle per pixel of cos² / focal.
+    [middle, middle / (0.5 * used_fov.to_radians()).cos().powi(2)]
+}
+
+/// Fewer texels than pixels lose detail at every pass through the canvas; the largest canvas takes any view.
+fn check_width(width: usize, options: &PanoramaOptions) -> Result<()> {
+    let [middle, border] = pixels_around(options.view_side, options.fov, options.used_fov);
+    if (width as f64) < middle && width < MAX_WIDTH {
+        let (side, fov) = (options.view_side, options.fov);
+        let (least, good) = (middle.ceil().min(MAX_WIDTH as f64), (1.2 * border).ceil().min(MAX_WIDTH as f64));
+        return refuse(
+            "panorama width",
+            width,
+            format!("at least {least} for views of {side} pixels and {fov} degrees ({good} keeps every pixel)"),
+        );
+    }
+    Ok(())
 }
 
 impl Space for Panorama {
@@ -99,47 +130,23 @@ impl Space for Panorama {
         self.view
     }
 
-    fn view_sets(&self) -> &[Vec<Camera>] {
-        &self.sets
+    fn geometry(&self) -> Geometry {
+        Geometry::Equirect
     }
 
-    fn project(&self, rec: &mut Recorder, project: &Project<'_>) -> Tensor {
-        let projection =
-            Projection::Equirect { cameras: project.cameras, size: self.view, interpolation: self.interpolation };
-        let [gain, offset] = project.map;
-        let scalars = RenoiseScalars { gain, offset, ..RenoiseScalars::default() };
-        let (canvas, views, elem) = (project.canvas, project.views, project.elem);
-        project_renoise(rec, &ProjectRenoise { canvas, projection, views, scalars, elem }).0
+    fn interpolation(&self) -> Interpolation {
+        self.interpolation
     }
 
-    fn fuse(&self, rec: &mut Recorder, fuse: &Fuse<'_>) {
-        fuse_views(
-            rec,
-            &FuseViews {
-                canvas: fuse.canvas,
-                coverage: fuse.coverage,
-                views: fuse.views,
-                cameras: fuse.cameras,
-                interpolation: self.interpolation,
-                weight: fuse.weight,
-                scalars: fuse.scalars,
-            },
-        );
+    fn set_count(&self) -> usize {
+        self.sets.len()
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    fn view_count(&self) -> usize {
+        self.sets[0].len()
+    }
 
-    #[test]
-    fn any_field_gives_some_height() {
-        for fov in [0.0, -10.0, 180.0, 360.0, f64::NAN, f64::INFINITY, 1e-300] {
-            for used in [0.0, 90.0, 180.0, f64::NAN] {
-                for side in [0, 1, 128, usize::MAX] {
-                    assert!((16..=4096).contains(&Panorama::height_for(side, fov, used)), "{side} {fov} {used}");
-                }
-            }
-        }
+    fn views(&self, step: usize) -> Vec<View> {
+        self.sets[step % self.sets.len()].clone()
     }
 }

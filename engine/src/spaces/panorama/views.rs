@@ -2,7 +2,8 @@
 
 use syncline_kernels::ops::project_renoise::rotation;
 
-use crate::error::{Error, Result};
+use super::super::refuse;
+use crate::error::Result;
 
 /// Sets of views.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,23 +16,39 @@ pub enum ViewSet {
         /// Views of each.
         views: usize,
     },
+    /// Two sets that together show the whole sphere, zenith and nadir included, with views of at least 72°: in any two steps
+    /// in a row nothing stays unseen. Eight views each, of which a tenth overlaps; from 90° on six, and each set shows
+    /// everything alone.
+    Full,
     /// Any views: `[azimuth, elevation, roll]` in degrees. All sets must have the same length.
     Custom(Vec<Vec<[f64; 3]>>),
 }
 
 impl ViewSet {
-    /// The view set of the paper.
+    /// The view set of the StochSync paper and of the authors' code: azimuths 0, 72 … and 36, 108 …
     pub const PAPER: Self = Self::Rings { sets: 2, views: 5 };
+    /// The view set of SyncTweedies: azimuths 0, 45 …
+    pub const SYNC_TWEEDIES: Self = Self::Rings { sets: 1, views: 8 };
 
-    /// Camera-to-world rotations of every set.
-    pub(super) fn rotations(&self) -> Result<Vec<Vec<[[f64; 3]; 3]>>> {
-        self.check()?;
+    /// The view set of StochSync's upscaling to 8192 × 4096 with views of 36°: four sets of fifteen, each five triples of a
+    /// level view and two views 36° to its right, 18° up and down; a set is turned by 18° against the one before.
+    #[must_use]
+    pub fn upscaling() -> Self {
+        let triple = |azimuth: f64| [[azimuth, 0.0, 0.0], [azimuth + 36.0, 18.0, 0.0], [azimuth + 36.0, -18.0, 0.0]];
+        let set = |i: usize| (0..5).flat_map(|j| triple(18.0 * i as f64 + 72.0 * f64::from(j))).collect();
+        Self::Custom((0..4).map(set).collect())
+    }
+
+    /// Camera-to-world rotations of every set of views that use `used_fov` degrees.
+    pub(super) fn rotations(&self, used_fov: f64) -> Result<Vec<Vec<[[f64; 3]; 3]>>> {
+        self.check(used_fov)?;
         let angles = match self {
             Self::Rings { sets, views } => {
                 let distance = 360.0 / (*views).max(1) as f64;
                 let azimuth = |set: usize, view: usize| distance * (view as f64 + set as f64 / *sets as f64);
                 (0..*sets).map(|set| (0..*views).map(|view| [azimuth(set, view), 0.0, 0.0]).collect()).collect()
             }
+            Self::Full => full(used_fov),
             Self::Custom(sets) => sets.clone(),
         };
         let turn = |[azimuth, elevation, roll]: [f64; 3]| {
@@ -41,9 +58,13 @@ impl ViewSet {
     }
 
     /// Before anything of the size asked for is built.
-    fn check(&self) -> Result<()> {
+    fn check(&self, used_fov: f64) -> Result<()> {
+        if *self == Self::Full && used_fov < FULL_FOV {
+            return refuse("used fov", used_fov, format!("at least {FULL_FOV} degrees for views of the full sphere"));
+        }
         let (sets, views, even) = match self {
             Self::Rings { sets, views } => (*sets, *views, true),
+            Self::Full => return Ok(()),
             Self::Custom(sets) => {
                 let views = sets.first().map_or(0, Vec::len);
                 (sets.len(), views, sets.iter().all(|set| set.len() == views))
@@ -53,7 +74,7 @@ impl ViewSet {
             return Ok(());
         }
         let found = if even { format!("{sets} sets of {views} views") } else { "sets of different lengths".into() };
-        Err(Error::Input { what: "view sets", found, expected: "1 to 64 sets, each of the same 1 to 64 views".into() })
+        refuse("view sets", found, "1 to 64 sets, each of the same 1 to 64 views")
     }
 
     /// Azimuths in degrees of the borders between neighbouring level views of every set, for seam measures.
@@ -65,29 +86,28 @@ impl ViewSet {
                 let border = |i: usize| distance * (i as f64 / *sets as f64 + 0.5);
                 (0..sets * views).map(border).collect()
             }
-            Self::Custom(_) => Vec::new(),
+            Self::Full | Self::Custom(_) => Vec::new(),
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Smallest field with which [`ViewSet::Full`] leaves nothing out.
+const FULL_FOV: f64 = 72.0;
 
-    #[test]
-    fn the_papers_rings() {
-        let sets = ViewSet::PAPER.rotations().unwrap();
-        assert_eq!((sets.len(), sets[0].len()), (2, 5));
-        // Second view of the second ring looks at azimuth 108: x = sin, z = cos.
-        let axis: Vec<f64> = sets[1][1].iter().map(|row| row[2]).collect();
-        assert!((axis[0] - 108f64.to_radians().sin()).abs() < 1e-12 && axis[1].abs() < 1e-12);
-        let borders: Vec<f64> = ViewSet::PAPER.borders().iter().map(|b| b % 360.0).collect();
-        assert_eq!(borders, [36.0, 72.0, 108.0, 144.0, 180.0, 216.0, 252.0, 288.0, 324.0, 0.0]);
+/// [`ViewSet::Full`]. Below 90°: six level views, zenith and nadir; then four views at elevation ±37.5° each. The level ring
+/// reaches latitude atan(tan 36° cos x) at x degrees from an axis, 34.5° at the 15° where the borders of the second set's
+/// views lie, and those meet at 34°; upwards they reach 63.5°, beyond the zenith view's 54°. From 90° on: a cube with level
+/// faces, and a cube on its corner, whose faces look ±asin(1/√3) up and down.
+fn full(used_fov: f64) -> Vec<Vec<[f64; 3]>> {
+    let ring = |count: usize, first: f64, elevation: f64, roll: f64| {
+        (0..count).map(move |i| [first + 360.0 * i as f64 / count as f64, elevation, roll])
+    };
+    let poles = [[0.0, 90.0, 0.0], [0.0, -90.0, 0.0]];
+    if used_fov >= 90.0 {
+        let corner = (1.0 / 3f64.sqrt()).asin().to_degrees();
+        let standing = ring(3, 0.0, corner, 45.0).chain(ring(3, 60.0, -corner, 45.0));
+        return vec![ring(4, 0.0, 0.0, 0.0).chain(poles).collect(), standing.collect()];
     }
-
-    #[test]
-    fn ragged_sets_are_refused() {
-        assert!(ViewSet::Custom(vec![vec![[0.0; 3]], vec![]]).rotations().is_err());
-        assert!(ViewSet::Custom(vec![]).rotations().is_err());
-    }
+    let between = ring(4, 0.0, 37.5, 0.0).chain(ring(4, 0.0, -37.5, 0.0));
+    vec![ring(6, 0.0, 0.0, 0.0).chain(poles).collect(), between.collect()]
 }

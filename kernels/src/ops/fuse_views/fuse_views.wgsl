@@ -2,13 +2,14 @@
 // canvas = (1 - blend) canvas + blend z where there is one, unchanged elsewhere; coverage = sum_v w_v.
 // A gather per canvas texel in the order of the views: WGSL has no float atomics, and so the result is deterministic.
 // WEIGHT 0 count: 1. 1 feather: rises from the border of the used field to 1 at `feather` of the way to its middle.
-// 2 cosine: cos(angle to the optical axis)^exponent. 3 winner: the largest cosine^exponent alone; the first wins a tie.
+// 2 cosine: cos(angle to the view's axis)^exponent. 3 winner: the largest cosine^exponent alone; the first wins a tie.
 // No weight is below 1e-4, so that "covered" does not depend on the mode.
-// Layout: views [V, h, w, C] elem4; canvas [Hc, Wc, C] f32 equirectangular; coverage [Hc, Wc] f32, rows padded to 4.
-// Bindings: 0 views, 1 cameras f32 [V, 16], 2 canvas (in place), 3 coverage.
+// REGIONS 1: the weight of a view of region r >= 0 is multiplied by regions[r, texel]; where that is 0 it does not show it.
+// Layout: views [V, h, w, C] elem4; canvas [Hc, Wc, C] f32; coverage [Hc, Wc] and regions [R, Hc, Wc] f32, rows padded to 4.
+// Bindings: 0 views, 1 words f32 [V, 20], 2 regions (scratch when REGIONS is 0), 3 coverage, 4 canvas (in place).
 // Grid: tiles of 8 x 8 texels (rows padded to 4), z the 4-vector of a texel. Two dimensions for locality and because every
 // integer division of an index is dear on CPU adapters (a linear grid with seven of them took 1.5 times as long on lavapipe).
-// Numerics: f32. Needs angles.wgsl, panorama.wgsl.
+// Numerics: f32. Needs angles.wgsl, views.wgsl, panorama.wgsl, windows.wgsl, torus.wgsl.
 struct Params {
     gain: f32, offset: f32, lo: f32, hi: f32,
     blend: f32, feather: f32, exponent: f32, views: u32,
@@ -18,11 +19,13 @@ struct Params {
 
 override WEIGHT: u32 = 0u;
 override BILINEAR: u32 = 0u;
+override REGIONS: u32 = 0u;
 
 @group(0) @binding(0) var<storage, read> views: array<elem4>;
-@group(0) @binding(1) var<storage, read> cameras: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> canvas: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> words: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> regions: array<f32>;
 @group(0) @binding(3) var<storage, read_write> coverage: array<f32>;
+@group(0) @binding(4) var<storage, read_write> canvas: array<vec4<f32>>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 fn pixel(view: u32, at: vec2<i32>, q: u32) -> vec4<f32> {
@@ -47,16 +50,27 @@ fn sample_view(view: u32, position: vec2<f32>, q: u32) -> vec4<f32> {
     return mix(top, bottom, f.y);
 }
 
-// `tangent` inside the used field; `cosine` of the angle to the optical axis.
-fn weight(cam: Camera, tangent: vec2<f32>, cosine: f32) -> f32 {
+fn weight(seen: Seen) -> f32 {
     if (WEIGHT == 0u) {
         return 1.0;
     }
     if (WEIGHT == 1u) {
-        let depth = (cam.used - abs(tangent)) / cam.used;
-        return clamp(min(depth.x, depth.y) / params.feather, 1e-4, 1.0);
+        return clamp(seen.depth / params.feather, 1e-4, 1.0);
     }
-    return max(pow(cosine, params.exponent), 1e-4);
+    return max(pow(seen.cosine, params.exponent), 1e-4);
+}
+
+fn region_weight(view: u32, column: u32, row: u32) -> f32 {
+    let region = region_of(view);
+    if (REGIONS == 0u || region < 0) {
+        return 1.0;
+    }
+    let at = (u32(region) * params.canvas_height + row) * params.padded_width + column;
+    // A region that is none has no texels.
+    if (at >= arrayLength(&regions)) {
+        return 0.0;
+    }
+    return regions[at];
 }
 
 @compute @workgroup_size(8, 8)
@@ -73,26 +87,23 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         }
         return;
     }
-    let ray = equirect_ray(vec2<i32>(vec2<u32>(column, row)),
-        vec2<i32>(vec2<u32>(params.canvas_width, params.canvas_height)));
+    let whole = vec2<u32>(params.canvas_width, params.canvas_height);
+    let point = texel_point(vec2<i32>(id.xy), vec2<i32>(whole));
     let size = vec2<f32>(vec2<u32>(params.width, params.height));
     var sum = vec4<f32>(0.0);
     var total = 0.0;
     for (var view = 0u; view < params.views; view++) {
-        let cam = camera_of(view);
-        let d = to_camera(cam, ray);
-        // The ray has unit length: d.z is the cosine.
-        if (d.z > 1e-6 && all(abs(d.xy) <= cam.used * d.z)) {
-            let tangent = d.xy / d.z;
-            let w = weight(cam, tangent, d.z);
+        let seen = seen_at(view, point, size, vec2<f32>(whole));
+        if (seen.inside) {
+            let w = weight(seen) * region_weight(view, column, row);
             if (WEIGHT == 3u) {
                 if (w > total) {
                     total = w;
-                    sum = w * sample_view(view, view_position(cam, tangent, size), q);
+                    sum = w * sample_view(view, seen.position, q);
                 }
-            } else {
+            } else if (w > 0.0) {
                 total += w;
-                sum += w * sample_view(view, view_position(cam, tangent, size), q);
+                sum += w * sample_view(view, seen.position, q);
             }
         }
     }

@@ -3,7 +3,8 @@
 //!
 //! Source: the closed-form fusion of SyncTweedies (Kim et al. 2024) and StochSync (Yeo et al. 2025), with bilinear
 //! sampling and weights that the authors do not have; the conventions are those of `project_renoise`. No padding of a
-//! pixel around a view (theirs: 1.5): what counts as inside is the camera's used field.
+//! pixel around a view (theirs: 1.5): what counts as inside is the view's used field. Regions: MultiDiffusion (Bar-Tal et al.
+//! 2023), where a prompt's views count only inside its mask.
 
 #[cfg(test)]
 mod oracle;
@@ -11,7 +12,7 @@ mod oracle;
 use bytemuck::{Pod, Zeroable};
 
 use super::noise::{ANGLES, ImageShape};
-use super::project_renoise::{Interpolation, PANORAMA, assert_cameras, canvas_size};
+use super::views::{Lens, PANORAMA, TORUS, VIEWS, WINDOWS, canvas_size};
 use crate::gpu::{Access, DispatchId, Kernel, Launch, Recorder, Store};
 use crate::tensor::{Elem, Tensor};
 
@@ -19,22 +20,82 @@ use crate::tensor::{Elem, Tensor};
 pub const KERNEL: Kernel = Kernel {
     name: "fuse_views",
     source: include_str!("fuse_views.wgsl"),
-    libs: &[ANGLES, PANORAMA],
-    access: &[Access::Read, Access::Read, Access::ReadWrite, Access::Write],
+    libs: &[ANGLES, VIEWS, PANORAMA, WINDOWS, TORUS],
+    access: &[Access::Read, Access::Read, Access::Read, Access::Write, Access::ReadWrite],
     params: size_of::<Params>(),
     subgroups: false,
     stores: &Store::ALL,
-    variants: &[
-        &[("WEIGHT", 0.0), ("BILINEAR", 0.0)],
-        &[("WEIGHT", 1.0), ("BILINEAR", 0.0)],
-        &[("WEIGHT", 2.0), ("BILINEAR", 0.0)],
-        &[("WEIGHT", 3.0), ("BILINEAR", 0.0)],
-        &[("WEIGHT", 0.0), ("BILINEAR", 1.0)],
-        &[("WEIGHT", 1.0), ("BILINEAR", 1.0)],
-        &[("WEIGHT", 2.0), ("BILINEAR", 1.0)],
-        &[("WEIGHT", 3.0), ("BILINEAR", 1.0)],
-    ],
+    variants: VARIANTS,
 };
+
+/// Every space with every weight, sampling, and with and without regions.
+#[rustfmt::skip] // One line per variant.
+const VARIANTS: &[&[(&str, f64)]] = &[
+    &[("SPACE", 1.0), ("WEIGHT", 0.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 1.0), ("WEIGHT", 0.0), ("BILINEAR", 0.0), ("REGIONS", 1.0)],
+    &[("SPACE", 1.0), ("WEIGHT", 0.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 1.0), ("WEIGHT", 0.0), ("BILINEAR", 1.0), ("REGIONS", 1.0)],
+    &[("SPACE", 1.0), ("WEIGHT", 1.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 1.0), ("WEIGHT", 1.0), ("BILINEAR", 0.0), ("REGIONS", 1.0)],
+    &[("SPACE", 1.0), ("WEIGHT", 1.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 1.0), ("WEIGHT", 1.0), ("BILINEAR", 1.0), ("REGIONS", 1.0)],
+    &[("SPACE", 1.0), ("WEIGHT", 2.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 1.0), ("WEIGHT", 2.0), ("BILINEAR", 0.0), ("REGIONS", 1.0)],
+    &[("SPACE", 1.0), ("WEIGHT", 2.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 1.0), ("WEIGHT", 2.0), ("BILINEAR", 1.0), ("REGIONS", 1.0)],
+    &[("SPACE", 1.0), ("WEIGHT", 3.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 1.0), ("WEIGHT", 3.0), ("BILINEAR", 0.0), ("REGIONS", 1.0)],
+    &[("SPACE", 1.0), ("WEIGHT", 3.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 1.0), ("WEIGHT", 3.0), ("BILINEAR", 1.0), ("REGIONS", 1.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 0.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 0.0), ("BILINEAR", 0.0), ("REGIONS", 1.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 0.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 0.0), ("BILINEAR", 1.0), ("REGIONS", 1.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 1.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 1.0), ("BILINEAR", 0.0), ("REGIONS", 1.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 1.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 1.0), ("BILINEAR", 1.0), ("REGIONS", 1.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 2.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 2.0), ("BILINEAR", 0.0), ("REGIONS", 1.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 2.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 2.0), ("BILINEAR", 1.0), ("REGIONS", 1.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 3.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 3.0), ("BILINEAR", 0.0), ("REGIONS", 1.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 3.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 3.0), ("BILINEAR", 1.0), ("REGIONS", 1.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 0.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 0.0), ("BILINEAR", 0.0), ("REGIONS", 1.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 0.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 0.0), ("BILINEAR", 1.0), ("REGIONS", 1.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 1.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 1.0), ("BILINEAR", 0.0), ("REGIONS", 1.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 1.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 1.0), ("BILINEAR", 1.0), ("REGIONS", 1.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 2.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 2.0), ("BILINEAR", 0.0), ("REGIONS", 1.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 2.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 2.0), ("BILINEAR", 1.0), ("REGIONS", 1.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 3.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 3.0), ("BILINEAR", 0.0), ("REGIONS", 1.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 3.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 3.0), ("BILINEAR", 1.0), ("REGIONS", 1.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 0.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 0.0), ("BILINEAR", 0.0), ("REGIONS", 1.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 0.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 0.0), ("BILINEAR", 1.0), ("REGIONS", 1.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 1.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 1.0), ("BILINEAR", 0.0), ("REGIONS", 1.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 1.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 1.0), ("BILINEAR", 1.0), ("REGIONS", 1.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 2.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 2.0), ("BILINEAR", 0.0), ("REGIONS", 1.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 2.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 2.0), ("BILINEAR", 1.0), ("REGIONS", 1.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 3.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 3.0), ("BILINEAR", 0.0), ("REGIONS", 1.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 3.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 3.0), ("BILINEAR", 1.0), ("REGIONS", 1.0)],
+];
 
 /// Shapes of real runs: canvas `[Hc, Wc]` and views `[V, h, w, C]`.
 pub const CASES: &[(&str, [usize; 2], [usize; 4])] = &[
@@ -52,7 +113,8 @@ pub enum Weight {
     Count,
     /// A ramp of [`FuseScalars::feather`] at the border of the used field.
     Feather,
-    /// Cosine of the angle to the optical axis to the power [`FuseScalars::exponent`].
+    /// Cosine of the angle to the view's axis to the power [`FuseScalars::exponent`]; flat views count as cameras whose used
+    /// field is 90 degrees.
     Cosine,
     /// The view with the largest cosine weight alone; among equals the first.
     Winner,
@@ -85,16 +147,16 @@ impl Default for FuseScalars {
 /// Options of [`fn@fuse_views`].
 #[derive(Clone, Copy, Debug)]
 pub struct FuseViews<'a> {
-    /// Equirectangular canvas `[Hc, Wc, C]` f32, updated in place.
+    /// Canvas `[Hc, Wc, C]` f32, updated in place.
     pub canvas: &'a Tensor,
     /// Receives the sum of weights, `[Hc, Wc]` f32; 0 where no view is.
     pub coverage: &'a Tensor,
     /// `[V, h, w, C]`.
     pub views: &'a Tensor,
-    /// `[V, 16]` f32, see `project_renoise::upload_cameras`.
-    pub cameras: &'a Tensor,
-    /// How views are sampled.
-    pub interpolation: Interpolation,
+    /// Which views, and how they are sampled.
+    pub lens: Lens<'a>,
+    /// `[R, Hc, Wc]` f32: weights of views that name a region.
+    pub regions: Option<&'a Tensor>,
     /// How views share a texel.
     pub weight: Weight,
     /// Value range, blend and weights' numbers.
@@ -140,7 +202,15 @@ pub fn fuse_views(rec: &mut Recorder, fuse: &FuseViews<'_>) -> DispatchId {
         fuse.views.elem()
     );
     assert_eq!(fuse.coverage.dims(), &canvas[..2], "fuse_views: coverage for canvas {canvas:?}");
-    assert_cameras("fuse_views", fuse.cameras, views[0]);
+    fuse.lens.assert("fuse_views", views[0]);
+    let unused = rec.temp(&[4], Elem::F32);
+    let regions = fuse.regions.unwrap_or(&unused);
+    assert!(
+        fuse.regions.is_none_or(|r| r.dims().len() == 3 && r.dims()[1..] == canvas[..2] && r.elem() == Elem::F32),
+        "fuse_views: regions {:?} {} for canvas {canvas:?}",
+        regions.dims(),
+        regions.elem()
+    );
     let weight = match fuse.weight {
         Weight::Count => 0.0,
         Weight::Feather => 1.0,
@@ -152,8 +222,13 @@ pub fn fuse_views(rec: &mut Recorder, fuse: &FuseViews<'_>) -> DispatchId {
     rec.launch(&Launch {
         kernel: &KERNEL,
         store: Store::of(fuse.views.elem(), rec.context()),
-        overrides: &[("WEIGHT", weight), ("BILINEAR", fuse.interpolation.constant())],
-        bind: &[fuse.views, fuse.cameras, fuse.canvas, fuse.coverage],
+        overrides: &[
+            ("SPACE", fuse.lens.geometry.constant()),
+            ("WEIGHT", weight),
+            ("BILINEAR", fuse.lens.interpolation.constant()),
+            ("REGIONS", if fuse.regions.is_some() { 1.0 } else { 0.0 }),
+        ],
+        bind: &[fuse.views, fuse.lens.words, regions, fuse.coverage, fuse.canvas],
         params: &params(canvas, views, &fuse.scalars),
         grid: [columns.div_ceil(8) as u32, canvas[0].div_ceil(8) as u32, quads as u32],
         flops: (25 * views[0] * items) as u64,
@@ -194,5 +269,7 @@ pub fn params(canvas: &[usize], views: &[usize], scalars: &FuseScalars) -> Vec<u
     .to_vec()
 }
 
+#[cfg(test)]
+mod laws;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! Fusing in f64, texel by texel, from the formula.
 
 use super::{FuseScalars, Weight};
-use crate::ops::project_renoise::{Camera, oracle as geometry};
+use crate::ops::views::oracle::{Placed, near_border, sample};
 
 /// What one texel gets.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,20 +17,19 @@ pub(super) struct Inputs<'a> {
     pub(super) views: &'a [f64],
     /// `[V, h, w, C]`
     pub(super) dims: [usize; 4],
-    pub(super) cameras: &'a [Camera],
+    pub(super) places: &'a [Placed],
     pub(super) weight: Weight,
     pub(super) bilinear: bool,
     pub(super) scalars: FuseScalars,
+    /// `[R, Hc, Wc]`
+    pub(super) regions: Option<&'a [f64]>,
 }
 
-fn weight(input: &Inputs<'_>, camera: &Camera, tangent: [f64; 2], cosine: f64) -> f64 {
+fn weight(input: &Inputs<'_>, share: [f64; 2], cosine: f64) -> f64 {
     let s = &input.scalars;
     match input.weight {
         Weight::Count => 1.0,
-        Weight::Feather => {
-            let depth = [0, 1].map(|k| 1.0 - tangent[k].abs() / f64::from(camera.used_tan[k]));
-            (depth[0].min(depth[1]) / f64::from(s.feather)).clamp(1e-4, 1.0)
-        }
+        Weight::Feather => ((1.0 - share[0].max(share[1])) / f64::from(s.feather)).clamp(1e-4, 1.0),
         Weight::Cosine | Weight::Winner => cosine.powf(f64::from(s.exponent)).max(1e-4),
     }
 }
@@ -50,17 +49,23 @@ pub(super) fn fuse(input: &Inputs<'_>, old: &[f64], canvas: [usize; 2]) -> (Vec<
     let (mut new, mut texels) = (old.to_vec(), Vec::new());
     for texel in 0..canvas[0] * canvas[1] {
         let (mut ambiguous, mut seen) = (false, Vec::new());
-        for (view, camera) in input.cameras.iter().enumerate() {
-            let place = geometry::view_tangent(camera, texel / canvas[1], texel % canvas[1], canvas);
-            let Some((tangent, cosine)) = place else { continue };
-            let border = [0, 1].map(|k| tangent[k].abs() / f64::from(camera.used_tan[k]) - 1.0);
-            ambiguous |= border.iter().any(|b| b.abs() < 1e-5);
-            if border.iter().any(|&b| b > 0.0) {
+        for (view, placed) in input.places.iter().enumerate() {
+            let Some(at) = placed.seen(texel / canvas[1], texel % canvas[1], canvas, [w as f64, h as f64]) else {
+                continue;
+            };
+            ambiguous |= at.share.iter().any(|b| (b - 1.0).abs() < 1e-5);
+            if at.share.iter().any(|&b| b > 1.0) {
                 continue;
             }
-            let at = geometry::view_position(camera, tangent, [w as f64, h as f64]);
-            ambiguous |= !input.bilinear && geometry::near_border(at, 1e-4);
-            seen.push((weight(input, camera, tangent, cosine), view, at));
+            let region = placed.words.numbers[16];
+            let share = match input.regions {
+                Some(regions) if region >= 0.0 => regions[region as usize * canvas[0] * canvas[1] + texel],
+                _ => 1.0,
+            };
+            if share > 0.0 {
+                ambiguous |= !input.bilinear && near_border(at.position, 1e-4);
+                seen.push((share * weight(input, at.share, at.cosine), view, at.position));
+            }
         }
         if input.weight == Weight::Winner {
             seen.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -72,7 +77,7 @@ pub(super) fn fuse(input: &Inputs<'_>, old: &[f64], canvas: [usize; 2]) -> (Vec<
         for channel in 0..c {
             let value = |view: usize, at| {
                 let image = &scaled[view * h * w * c..(view + 1) * h * w * c];
-                geometry::sample(image, [h, w, c], at, channel, input.bilinear, false)
+                sample(image, [h, w, c], at, channel, input.bilinear, [false; 2])
             };
             let z = seen.iter().map(|&(weight, view, at)| weight * value(view, at)).sum::<f64>() / total;
             if total > 0.0 {

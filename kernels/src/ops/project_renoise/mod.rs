@@ -1,31 +1,24 @@
 //! Views out of the canvas, noised forward, in one dispatch: `out = signal·(gain·canvas(position) + offset) + sigma·xi`.
 //!
 //! What is gathered is clean (RGB or latent); the noise is drawn per view and pixel, so it keeps unit variance whatever
-//! the space. Panorama projection: StochSync (Yeo et al. 2025), with our own conventions — pixel centres at + 0.5 in both
+//! the space. Panorama, sphere and torus: StochSync (Yeo et al. 2025), with our own conventions — pixel centres at + 0.5 in both
 //! directions, wrap around in longitude, optional bilinear sampling — instead of the authors' half-pixel shift, clamp at
-//! the wrap column and nearest sampling.
-
-mod camera;
-#[cfg(test)]
-pub(crate) mod oracle;
+//! the wrap column and nearest sampling. Geometry: [`super::views`].
 
 use bytemuck::{Pod, Zeroable};
 
 use super::noise::{ANGLES, ImageShape, NoiseKey, PHILOX, assert_view_ids};
+use super::views::{Lens, PANORAMA, TORUS, VIEWS, WINDOWS, canvas_size};
 use crate::gpu::{Access, DispatchId, Kernel, Launch, Recorder, Store};
 use crate::tensor::{Elem, Tensor};
 
-pub(crate) use camera::assert_cameras;
-pub use camera::{Camera, rotation, upload_cameras};
-
-/// Cameras and the equirectangular map for kernels.
-pub(crate) const PANORAMA: &str = include_str!("../../wgsl/lib/panorama.wgsl");
+pub use super::views::{Camera, Interpolation, rotation};
 
 /// See the module.
 pub const KERNEL: Kernel = Kernel {
     name: "project_renoise",
     source: include_str!("project_renoise.wgsl"),
-    libs: &[PHILOX, ANGLES, PANORAMA],
+    libs: &[PHILOX, ANGLES, VIEWS, PANORAMA, WINDOWS, TORUS],
     access: &[Access::Read, Access::Read, Access::Read, Access::Write],
     params: size_of::<Params>(),
     subgroups: false,
@@ -34,47 +27,35 @@ pub const KERNEL: Kernel = Kernel {
         &[("SPACE", 0.0), ("BILINEAR", 0.0)],
         &[("SPACE", 1.0), ("BILINEAR", 0.0)],
         &[("SPACE", 1.0), ("BILINEAR", 1.0)],
+        &[("SPACE", 2.0), ("BILINEAR", 0.0)],
+        &[("SPACE", 2.0), ("BILINEAR", 1.0)],
+        &[("SPACE", 3.0), ("BILINEAR", 0.0)],
+        &[("SPACE", 3.0), ("BILINEAR", 1.0)],
+        &[("SPACE", 4.0), ("BILINEAR", 0.0)],
+        &[("SPACE", 4.0), ("BILINEAR", 1.0)],
     ],
 };
 
 /// Shapes of real runs: canvas `[Hc, Wc]` (0 for the identity) and views `[V, h, w, C]`.
 pub const CASES: &[(&str, [usize; 2], [usize; 4])] = &[
     ("renoise latents 64", [0, 0], [5, 64, 64, 4]),
+    ("windows 512, 8 of 64", [64, 512], [8, 64, 64, 4]),
     ("panorama 4096, 5 views of 512", [2048, 4096], [5, 512, 512, 3]),
     ("panorama 8192, 15 views of 512", [4096, 8192], [15, 512, 512, 3]),
     ("mini panorama 512, 5 views of 64", [256, 512], [5, 64, 64, 3]),
 ];
-
-/// How a canvas or view is sampled between its elements.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Interpolation {
-    /// The element the position lies in.
-    #[default]
-    Nearest,
-    /// Weighted mean of four.
-    Bilinear,
-}
-
-impl Interpolation {
-    /// Value of the kernels' `BILINEAR` override.
-    pub(crate) fn constant(self) -> f64 {
-        if self == Interpolation::Bilinear { 1.0 } else { 0.0 }
-    }
-}
 
 /// How views lie in the canvas.
 #[derive(Clone, Copy, Debug)]
 pub enum Projection<'a> {
     /// The canvas is the views: `[V, h, w, C]`.
     Identity,
-    /// The canvas is an equirectangular panorama `[Hc, Wc, C]`.
-    Equirect {
-        /// `[V, 16]` f32, see [`upload_cameras`].
-        cameras: &'a Tensor,
+    /// The canvas is one `[Hc, Wc, C]`.
+    Views {
+        /// Which views.
+        lens: Lens<'a>,
         /// Height and width of a view.
         size: [usize; 2],
-        /// How the canvas is sampled.
-        interpolation: Interpolation,
     },
 }
 
@@ -144,11 +125,11 @@ pub fn project_renoise(rec: &mut Recorder, project: &ProjectRenoise<'_>) -> (Ten
     assert_view_ids("project_renoise", project.views, &dims);
     let out = rec.temp(&dims, project.elem);
     let unused = rec.temp(&[4], Elem::F32);
-    let (cameras, space, bilinear) = match project.projection {
+    let (words, space, bilinear) = match project.projection {
         Projection::Identity => (&unused, 0.0, 0.0),
-        Projection::Equirect { cameras, interpolation, .. } => {
-            assert_cameras("project_renoise", cameras, dims[0]);
-            (cameras, 1.0, interpolation.constant())
+        Projection::Views { lens, .. } => {
+            lens.assert("project_renoise", dims[0]);
+            (lens.words, lens.geometry.constant(), lens.interpolation.constant())
         }
     };
     let planes = dims[0] * out.shape().padded_last() / 4;
@@ -156,7 +137,7 @@ pub fn project_renoise(rec: &mut Recorder, project: &ProjectRenoise<'_>) -> (Ten
         kernel: &KERNEL,
         store: Store::of(project.elem, rec.context()),
         overrides: &[("SPACE", space), ("BILINEAR", bilinear)],
-        bind: &[canvas, cameras, project.views, &out],
+        bind: &[canvas, words, project.views, &out],
         params: &params(canvas.dims(), dims, &project.scalars),
         grid: [dims[2].div_ceil(8) as u32, dims[1].div_ceil(8) as u32, planes as u32],
         flops: 100 * out.shape().len() as u64,
@@ -168,7 +149,7 @@ pub fn project_renoise(rec: &mut Recorder, project: &ProjectRenoise<'_>) -> (Ten
 fn view_dims(project: &ProjectRenoise<'_>) -> [usize; 4] {
     match (project.projection, project.canvas.dims()) {
         (Projection::Identity, &[v, h, w, c]) => [v, h, w, c],
-        (Projection::Equirect { size: [h, w], .. }, &[_, _, c]) => [project.views.dims()[0], h, w, c],
+        (Projection::Views { size: [h, w], .. }, &[_, _, c]) => [project.views.dims()[0], h, w, c],
         (projection, dims) => panic!("project_renoise: canvas {dims:?} for {projection:?}"),
     }
 }
@@ -198,12 +179,6 @@ pub fn params(canvas: &[usize], views: [usize; 4], scalars: &RenoiseScalars) -> 
         pad1: 0,
     })
     .to_vec()
-}
-
-/// Height and width as kernels take them; f32 positions and the integer angle reduction hold up to 2¹⁶.
-pub(crate) fn canvas_size(kernel: &str, height: usize, width: usize) -> [u32; 2] {
-    assert!(height <= 1 << 16 && width <= 1 << 16, "{kernel}: canvas {height} x {width} beyond 65536");
-    [height as u32, width as u32]
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 // out[v, y, x, :] = signal (gain canvas(position of pixel (y, x) of view v) + offset) + sigma xi: gather a view from the canvas
 // and noise it to a level in one dispatch. Clean values are gathered, never noisy ones.
-// SPACE 0: the canvas is the views themselves, [V, h, w, C] (renoise encoded latents); 1: [Hc, Wc, C] equirectangular.
+// SPACE 0: the canvas is the views themselves, [V, h, w, C] (renoise encoded latents); else [Hc, Wc, C], see views.wgsl.
 // Layout: canvas f32; out [V, h, w, C] elem4. xi: element of view views[v], as in `noise`.
-// Bindings: 0 canvas, 1 cameras f32 [V, 16] (scratch when SPACE is 0), 2 views u32 [V], 3 out.
+// Bindings: 0 canvas, 1 words f32 [V, 20] (scratch when SPACE is 0), 2 views u32 [V], 3 out.
 // Grid: tiles of 8 x 8 pixels, z the view and within it the 4-vector of a pixel.
-// Numerics: f32; positions to 1e-3 texel at 8192 x 4096 (panorama.wgsl). Columns wrap, rows clamp.
-// Needs philox.wgsl, angles.wgsl, panorama.wgsl.
+// Numerics: f32; positions to 1e-3 texel at 8192 x 4096. Where the canvas does not wrap, its border is continued.
+// Needs philox.wgsl, angles.wgsl, views.wgsl, panorama.wgsl, windows.wgsl, torus.wgsl.
 struct Params {
     key: vec4<u32>,
     signal: f32, sigma: f32, gain: f32, offset: f32,
@@ -13,32 +13,29 @@ struct Params {
     height: u32, canvas_width: u32, canvas_height: u32, pad1: u32,
 }
 
-override SPACE: u32 = 0u;
 // 0 nearest, 1 bilinear.
 override BILINEAR: u32 = 0u;
 
 @group(0) @binding(0) var<storage, read> canvas: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> cameras: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> words: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> views: array<u32>;
 @group(0) @binding(3) var<storage, read_write> out: array<elem4>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-fn texel(column: i32, row: i32, q: u32) -> vec4<f32> {
-    let x = u32(wrap_index(column, i32(params.canvas_width)));
-    let y = u32(clamp(row, 0, i32(params.canvas_height) - 1));
-    return canvas[(y * params.canvas_width + x) * params.c4 + q];
+fn texel(at: vec2<i32>, wrap: vec2<bool>, q: u32) -> vec4<f32> {
+    let t = texel_index(at, vec2<i32>(vec2<u32>(params.canvas_width, params.canvas_height)), wrap);
+    return canvas[(t.y * params.canvas_width + t.x) * params.c4 + q];
 }
 
-fn sample_canvas(position: vec2<f32>, q: u32) -> vec4<f32> {
+fn sample_canvas(position: vec2<f32>, wrap: vec2<bool>, q: u32) -> vec4<f32> {
     if (BILINEAR == 0u) {
-        let at = vec2<i32>(floor(position));
-        return texel(at.x, at.y, q);
+        return texel(vec2<i32>(floor(position)), wrap, q);
     }
     let corner = floor(position - 0.5);
     let f = position - 0.5 - corner;
     let at = vec2<i32>(corner);
-    let top = mix(texel(at.x, at.y, q), texel(at.x + 1, at.y, q), f.x);
-    let bottom = mix(texel(at.x, at.y + 1, q), texel(at.x + 1, at.y + 1, q), f.x);
+    let top = mix(texel(at, wrap, q), texel(at + vec2<i32>(1, 0), wrap, q), f.x);
+    let bottom = mix(texel(at + vec2<i32>(0, 1), wrap, q), texel(at + vec2<i32>(1, 1), wrap, q), f.x);
     return mix(top, bottom, f.y);
 }
 
@@ -56,10 +53,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (SPACE == 0u) {
         value = canvas[i];
     } else {
-        let p = vec2<f32>(id.xy) + 0.5;
-        let ray = view_ray(camera_of(view), p, vec2<f32>(vec2<u32>(params.width, params.height)));
-        let size = vec2<f32>(vec2<u32>(params.canvas_width, params.canvas_height));
-        value = sample_canvas(equirect_position(ray, size), q);
+        let size = vec2<f32>(vec2<u32>(params.width, params.height));
+        let whole = vec2<f32>(vec2<u32>(params.canvas_width, params.canvas_height));
+        value = sample_canvas(canvas_position(view, vec2<f32>(id.xy) + 0.5, size, whole), wrap_of(view), q);
     }
     value = params.signal * (params.gain * value + params.offset);
     if (params.sigma != 0.0) {

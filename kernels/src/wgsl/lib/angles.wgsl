@@ -16,6 +16,12 @@ fn cos_sin_ratio(n: i32, d: i32) -> vec2<f32> {
     return cos_sin_quarters(quarter, f32(n - quarter * d) / f32(d));
 }
 
+// (cos, sin) of an angle in turns, of magnitude below 1e6.
+fn cos_sin_turns(turns: f32) -> vec2<f32> {
+    let quarter = round(4.0 * turns);
+    return cos_sin_quarters(i32(quarter), 4.0 * turns - quarter);
+}
+
 // The angle of (x, y) from the x axis towards y, in turns, -0.5..0.5; 0 for the null vector.
 fn atan2_turns(y: f32, x: f32) -> f32 {
     let ax = abs(x);

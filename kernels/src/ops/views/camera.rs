@@ -1,7 +1,6 @@
-//! Pinhole cameras, as kernels read them.
+//! Views of a surrounding canvas: pinhole cameras and equi-angular faces.
 
-use crate::gpu::{Context, Result};
-use crate::tensor::{Elem, Tensor};
+use super::ViewWords;
 
 /// A pinhole view of a surrounding canvas. Camera axes: x right, y down, z forward; the same for the world, whose z axis
 /// is the middle of an equirectangular canvas. Pixel centres are at + 0.5.
@@ -42,13 +41,59 @@ impl Camera {
         Self { used_tan: tan.map(|t| t as f32), ..self }
     }
 
-    /// The sixteen numbers kernels read.
+    /// As kernels read it.
     #[must_use]
-    pub fn words(&self) -> [f32; 16] {
-        let [a, b, c] = self.rotation;
-        let ([px, py], [w, h], [ux, uy]) = (self.principal_px, self.size_px, self.used_tan);
-        [a[0], a[1], a[2], b[0], b[1], b[2], c[0], c[1], c[2], self.focal_px, px, py, w, h, ux, uy]
+    pub fn words(&self) -> ViewWords {
+        let whole = [0, 1].map(|k| self.principal_px[k].min(self.size_px[k] - self.principal_px[k]) / self.focal_px);
+        let used = self.used_tan;
+        surrounding(&self.rotation, [self.focal_px, self.principal_px[0], self.principal_px[1]], self.size_px, whole)
+            .using(used)
     }
+
+    /// The camera whose words these are.
+    #[must_use]
+    pub fn from_words(words: &ViewWords) -> Self {
+        let n = &words.numbers;
+        Self {
+            rotation: [[n[0], n[1], n[2]], [n[3], n[4], n[5]], [n[6], n[7], n[8]]],
+            focal_px: n[9],
+            principal_px: [n[10], n[11]],
+            size_px: [n[12], n[13]],
+            used_tan: words.used(),
+        }
+    }
+}
+
+/// An equi-angular face: its pixels are equidistant in the angles a = atan2(x, z) and b = atan2(y, z) of the direction (x, y, z)
+/// in the face's axes, those of a [`Camera`]. Six faces of 90 degrees tile the sphere.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Face {
+    /// Face to world, by rows.
+    pub rotation: [[f32; 3]; 3],
+    /// Angle in degrees over width and height, less than 180.
+    pub fov: f64,
+    /// Width and height in pixels.
+    pub size: usize,
+    /// Angle in degrees that fusing uses.
+    pub used_fov: f64,
+}
+
+impl Face {
+    /// As kernels read it.
+    #[must_use]
+    pub fn words(&self) -> ViewWords {
+        let size = self.size as f32;
+        let half_tan = |fov: f64| [(0.5 * fov).to_radians().tan() as f32; 2];
+        let per_turn = (self.size as f64 * 360.0 / self.fov) as f32;
+        surrounding(&self.rotation, [per_turn, 0.5 * size, 0.5 * size], [size, size], half_tan(self.fov))
+            .using(half_tan(self.used_fov))
+    }
+}
+
+fn surrounding(rotation: &[[f32; 3]; 3], lens: [f32; 3], size: [f32; 2], whole: [f32; 2]) -> ViewWords {
+    let own: Vec<f32> = rotation.iter().flatten().copied().chain(lens).collect();
+    // The canvas is measured in angles; its columns wrap.
+    ViewWords::new(&own, size, whole).over([0.0, 0.0], [true, false])
 }
 
 /// Camera to world: roll about the optical axis, then `elevation` (radians, positive looks up), then `azimuth` (radians,
@@ -64,23 +109,4 @@ pub fn rotation(azimuth: f64, elevation: f64, roll: f64) -> [[f64; 3]; 3] {
 
 fn product(a: [[f64; 3]; 3], b: [[f64; 3]; 3]) -> [[f64; 3]; 3] {
     a.map(|row| [0, 1, 2].map(|j| (0..3).map(|k| row[k] * b[k][j]).sum()))
-}
-
-/// The tensor `[V, 16]` f32 of a set of views.
-///
-/// # Errors
-/// When the budget or a limit of the adapter is exceeded.
-pub fn upload_cameras(ctx: &Context, cameras: &[Camera]) -> Result<Tensor> {
-    let words: Vec<f32> = cameras.iter().flat_map(Camera::words).collect();
-    ctx.upload_named("cameras", &words, &[cameras.len(), 16], Elem::F32)
-}
-
-/// Fails unless `cameras` is `[V, 16]` f32 for `count` views.
-pub(crate) fn assert_cameras(kernel: &str, cameras: &Tensor, count: usize) {
-    assert!(
-        cameras.dims() == [count, 16] && cameras.elem() == Elem::F32,
-        "{kernel}: cameras {:?} {} for {count} views",
-        cameras.dims(),
-        cameras.elem()
-    );
 }
