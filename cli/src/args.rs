@@ -1,5 +1,8 @@
 //! Flags. Names follow stable-diffusion.cpp; diffusers' names are accepted as aliases.
 
+mod adapter;
+mod environment;
+
 use std::path::PathBuf;
 
 use clap::builder::TypedValueParser;
@@ -9,6 +12,9 @@ use syncline::rng::NoiseMode;
 use syncline::schedulers::{PredictionType, SamplerChoice, ScheduleChoice};
 
 use crate::examples;
+
+pub use adapter::{AdapterArgs, Backend};
+pub use environment::{EnvironmentArgs, ReprojectArgs, Size};
 
 /// Stable Diffusion class models on any GPU, and many views sampled together.
 #[derive(Debug, Parser)]
@@ -43,6 +49,8 @@ pub enum Command {
     Img2img(Img2imgArgs),
     /// A 360° panorama: views sampled together on a sphere
     Panorama(Box<PanoramaArgs>),
+    /// A 360° picture as cubemap, panorama or perspective view, for engines and viewers
+    Reproject(Box<ReprojectArgs>),
     /// Pictures of one size in a grid
     ContactSheet(ContactSheetArgs),
     /// Compares a model with numbers made by the PyTorch reference
@@ -53,14 +61,6 @@ pub enum Command {
     Inspect(InspectArgs),
     /// A completion script for a shell, on stdout
     Completions(CompletionsArgs),
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Backend {
-    Auto,
-    Vulkan,
-    Metal,
-    Dx12,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -89,21 +89,8 @@ pub struct DeviceArgs {
     /// Storage of weights and activations; sums are always f32
     #[arg(long, value_enum, default_value = "auto", aliases = ["type", "dtype"])]
     pub precision: Precision,
-    /// Adapter: index or part of its name (see `syncline devices`)
-    #[arg(long, env = "WGPU_ADAPTER_NAME")]
-    pub device: Option<String>,
-    /// Graphics API
-    #[arg(long, value_enum, default_value = "auto")]
-    pub backend: Backend,
-    /// Most GPU memory to use, in GiB
-    #[arg(long, value_name = "GIB", value_parser = positive)]
-    pub max_vram: Option<f64>,
-    /// Compile shaders with every bounds check on (slower)
-    #[arg(long)]
-    pub checked: bool,
-    /// Stay within WebGPU's default limits whatever the adapter has
-    #[arg(long, hide = true)]
-    pub webgpu_limits: bool,
+    #[command(flatten)]
+    pub adapter: AdapterArgs,
 }
 
 /// Prompts, seed and output.
@@ -118,7 +105,8 @@ pub struct PromptArgs {
     /// Seed; -1 or "random" draws one
     #[arg(short, long, default_value = "42", value_parser = seed, allow_hyphen_values = true)]
     pub seed: Seed,
-    /// Output file (PNG); an existing one is not overwritten: the next gets a number
+    /// Output file (PNG; panoramas and cubemaps also .jpg, .exr, .hdr, .ktx2); an existing one is not overwritten: the
+    /// next gets a number
     #[arg(short, long, default_value = "output.png", alias = "out")]
     pub output: PathBuf,
     /// Overwrite the output file
@@ -259,7 +247,13 @@ pub struct PanoramaArgs {
     /// The last views side by side, as one more picture
     #[arg(long, value_name = "FILE")]
     pub views_sheet: Option<PathBuf>,
-    /// Measure the result and its uncoupled baseline; JSON goes here, a table to stderr, the baseline beside the output
+    #[command(flatten)]
+    pub environment: EnvironmentArgs,
+    /// Pixels of a side of a cube face [default: fits the canvas]
+    #[arg(long, value_name = "PIXELS")]
+    pub face_size: Option<usize>,
+    /// Measure the result and its uncoupled baseline; JSON goes here, or a page with pictures (.html), a table to stderr,
+    /// the baseline beside the output
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 }

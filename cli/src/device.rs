@@ -9,7 +9,7 @@ use syncline::pipeline::StableDiffusion;
 use syncline::schedulers::PredictionType;
 use syncline_loader::ModelSource;
 
-use crate::args::{Backend, DeviceArgs, Precision};
+use crate::args::{AdapterArgs, Backend, DeviceArgs, Precision};
 
 /// Folder of compiled pipelines: `$XDG_CACHE_HOME/syncline` or its counterpart.
 fn pipeline_cache() -> Option<PathBuf> {
@@ -25,7 +25,7 @@ fn pipeline_cache() -> Option<PathBuf> {
 }
 
 /// Opens the adapter.
-pub fn open(args: &DeviceArgs) -> anyhow::Result<Context> {
+pub fn open(args: &AdapterArgs) -> anyhow::Result<Context> {
     let backends = match args.backend {
         Backend::Auto => Backends::Any,
         Backend::Vulkan => Backends::Vulkan,
@@ -76,7 +76,7 @@ pub fn load(args: &DeviceArgs) -> anyhow::Result<Arc<StableDiffusion>> {
         None => ModelSource::mini()?,
     };
     let source = source_options(source, args);
-    let ctx = open(args)?;
+    let ctx = open(&args.adapter)?;
     tracing::info!("{} on {} ({})", source.label(), ctx.adapter().name, ctx.adapter().driver);
     let elem = elem(args.precision, &ctx);
     Ok(StableDiffusion::load(&ctx, &source, elem)?)

@@ -26,7 +26,17 @@ pub const PANORAMA: &str = "\
 Examples:
   syncline panorama -p \"green meadow at noon\" -o meadow.png
   syncline panorama -p \"desert at night\" --preset draft --views-sheet views.png
+  syncline panorama -p \"desert at night\" -o sky.ktx2 --for bevy
   syncline panorama -m ~/models/sd21-base -p \"a harbour\" --preset official --pano-size 4096x2048 --report report.json";
+
+pub const REPROJECT: &str = "\
+Examples:
+  syncline reproject -i meadow.png -o sky.png --for unity
+  syncline reproject -i meadow.png -o sky.ktx2 --for bevy --size 1024
+  syncline reproject -i meadow.png -o meadow.exr --for godot
+  syncline reproject -i \"sky_*.png\" --from three -o panorama.png
+  syncline reproject -i meadow.png -o view.png --azimuth 90 --elevation 10 --fov 75 --size 1280x720
+  syncline reproject --test-card -o card.png --for unreal --layout row";
 
 pub const CONTACT_SHEET: &str = "\
 Examples:
@@ -76,7 +86,7 @@ mod tests {
 
     #[test]
     fn every_example_is_a_command_we_accept() {
-        for text in [ALL, TXT2IMG, IMG2IMG, PANORAMA, CONTACT_SHEET, VERIFY, DEVICES, INSPECT, COMPLETIONS] {
+        for text in [ALL, TXT2IMG, IMG2IMG, PANORAMA, REPROJECT, CONTACT_SHEET, VERIFY, DEVICES, INSPECT, COMPLETIONS] {
             let lines: Vec<_> = text.lines().filter(|line| line.starts_with("  syncline ")).collect();
             assert!(!lines.is_empty(), "{text}");
             for line in lines {

@@ -8,6 +8,7 @@ mod console;
 mod device;
 mod examples;
 mod exit;
+mod input;
 mod output;
 mod progress;
 
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Txt2img(args) => commands::images::txt2img(&cli.global, args),
         Command::Img2img(args) => commands::images::img2img(&cli.global, args),
         Command::Panorama(args) => commands::panorama::run(&cli.global, args),
+        Command::Reproject(args) => commands::reproject::run(&cli.global, args),
         Command::ContactSheet(args) => commands::contact_sheet::run(&cli.global, args),
         Command::Verify(args) => commands::verify::run(&cli.global, args),
         Command::Devices(args) => commands::devices::run(&cli.global, args),

@@ -9,6 +9,7 @@ pub mod metrics;
 pub mod models;
 pub mod nn;
 pub mod pipeline;
+pub mod reproject;
 pub mod rng;
 pub mod schedulers;
 pub mod spaces;

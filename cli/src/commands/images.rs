@@ -9,7 +9,7 @@ use syncline::schedulers::{PlanOptions, SigmaSchedule, Start};
 
 use super::{announce, prompt_text, seed, warn_truncated};
 use crate::args::{DeviceArgs, Global, Img2imgArgs, PromptArgs, SamplerArgs, Txt2imgArgs};
-use crate::exit::Failure;
+use crate::input::read_picture;
 use crate::output::{Embedded, GenerationParameters, Rgb8, Target};
 use crate::{device, progress};
 
@@ -37,20 +37,10 @@ struct Request<'a> {
 
 /// A picture from disk, within limits.
 pub(super) fn read_image(path: &Path) -> anyhow::Result<InitImage> {
-    let refuse = |e: String| Failure::input(format!("{}: {e}; give a PNG, JPEG or WebP picture", path.display()));
-    let mut reader = image::ImageReader::open(path).map_err(|e| refuse(e.to_string()))?;
-    let mut limits = image::Limits::default();
-    limits.max_image_width = Some(16384);
-    limits.max_image_height = Some(16384);
-    limits.max_alloc = Some(1 << 30);
-    reader.limits(limits);
-    let reader = reader.with_guessed_format().map_err(|e| refuse(e.to_string()))?;
-    let rgb = reader.decode().map_err(|e| refuse(e.to_string()))?.to_rgb32f();
-    let (width, height) = (rgb.width() as usize, rgb.height() as usize);
-    if width == 0 || height == 0 {
-        return Err(refuse(format!("{width}x{height} pixels")).into());
-    }
-    Ok(InitImage { size: [height, width], rgb: rgb.into_raw() })
+    let mut raster = read_picture(path)?.to_srgb().into_owned();
+    // Light may be brighter than a display's white.
+    raster.rgb.iter_mut().for_each(|v| *v = v.clamp(0.0, 1.0));
+    Ok(InitImage { size: raster.size, rgb: raster.rgb })
 }
 
 fn options(global: &Global, request: &Request<'_>) -> anyhow::Result<TextToImageOptions> {

@@ -6,6 +6,7 @@ pub mod devices;
 pub mod images;
 pub mod inspect;
 pub mod panorama;
+pub mod reproject;
 pub mod verify;
 
 use std::fs::File;

@@ -7,12 +7,16 @@ use serde_json::json;
 use syncline::jobs::{CanvasOptions, CanvasProgram, CanvasReport, CanvasResult, Prompts, ReportGeometry};
 use syncline::methods::{Preset, StochSync};
 use syncline::pipeline::StableDiffusion;
+use syncline::reproject::Raster;
 use syncline::spaces::panorama::{Panorama, PanoramaOptions, ViewSet};
 use syncline::spaces::{Interpolation, Space};
 
 use super::{announce, prompt_text, seed, warn_truncated};
 use crate::args::{Global, PanoramaArgs};
-use crate::output::{Embedded, GPano, GenerationParameters, Rgb8, Target, contact_sheet};
+use crate::output::{
+    Drawing, Embedded, EnvironmentFiles, GenerationParameters, Picture, Rgb8, Sphere, Target, contact_sheet,
+    viewer_page,
+};
 use crate::{console, device, progress};
 
 /// A 360° panorama.
@@ -20,7 +24,8 @@ pub fn run(global: &Global, args: &PanoramaArgs) -> anyhow::Result<()> {
     let prompts = Prompts::new(&prompt_text(&args.prompt.prompt)?, &prompt_text(&args.prompt.negative_prompt)?);
     let seed = seed(global, &args.prompt);
     let check = |path: &Path| Target::check(path, args.prompt.force);
-    let target = check(&args.prompt.output)?;
+    let files = EnvironmentFiles::check(&args.prompt.output, &args.environment, args.prompt.force)?;
+    let viewer_target = args.environment.viewer.as_deref().map(check).transpose()?;
     let sheet_target = args.views_sheet.as_deref().map(check).transpose()?;
     let report_target = args.report.as_deref().map(check).transpose()?;
     let model = device::load(&args.device)?;
@@ -30,7 +35,12 @@ pub fn run(global: &Global, args: &PanoramaArgs) -> anyhow::Result<()> {
     let scene = Scene { model, prompts, seed, preset, method: method(args, preset), side, views };
     let space = scene.space(args)?;
     let result = scene.sample(global, &scene.method, &space)?;
-    let mut written = vec![scene.write(args, &target, &result)?];
+    let sphere = Sphere::Panorama(Picture::srgb(Raster::new(result.size, result.rgb.clone())));
+    let mut written = scene.write(args, &files, &sphere, &result)?;
+    if let Some(viewer_target) = viewer_target {
+        let page = viewer_page(&scene.model.ctx, &sphere, &Drawing::default(), &scene.prompts.positive[0])?;
+        written.push(viewer_target.write(|w| w.write_all(page.as_bytes()))?);
+    }
     if let Some(sheet_target) = sheet_target {
         written.push(write_views(&sheet_target, &result, args.views)?);
     }
@@ -96,12 +106,18 @@ impl Scene {
         progress::run(global, program)
     }
 
-    fn write(&self, args: &PanoramaArgs, target: &Target, result: &CanvasResult) -> anyhow::Result<PathBuf> {
+    fn write(
+        &self,
+        args: &PanoramaArgs,
+        files: &EnvironmentFiles,
+        sphere: &Sphere,
+        result: &CanvasResult,
+    ) -> anyhow::Result<Vec<PathBuf>> {
         let [height, width] = result.size;
-        let picture = Rgb8::from_unit(width, height, &result.rgb)?;
-        let xmp = Some(GPano::whole(width, height, 0.0).to_xmp());
+        let side = if files.is_panorama() { height } else { args.face_size.unwrap_or(sphere.face_side()) };
+        let drawing = (side, &Drawing::default());
         if args.prompt.no_metadata {
-            return Ok(target.write_png(&picture, &Embedded { xmp, ..Embedded::default() })?);
+            return files.write(&self.model.ctx, sphere, drawing, &Embedded::default());
         }
         let parameters = GenerationParameters {
             prompt: self.prompts.positive[0].clone(),
@@ -119,8 +135,8 @@ impl Scene {
         let json = json!({ "schema": 1, "command": "panorama", "parameters": &parameters, "preset": self.preset.name(),
                            "method": format!("{:?}", self.method), "evaluations": result.evaluations,
                            "adapter": self.model.ctx.adapter().name });
-        let embedded = Embedded { parameters: Some(parameters.to_string()), json: Some(json.to_string()), xmp };
-        Ok(target.write_png(&picture, &embedded)?)
+        let embedded = Embedded { parameters: Some(parameters.to_string()), json: Some(json.to_string()), xmp: None };
+        files.write(&self.model.ctx, sphere, drawing, &embedded)
     }
 }
 

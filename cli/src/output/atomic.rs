@@ -11,7 +11,7 @@ use tempfile::{Builder, NamedTempFile};
 use super::error::OutputError;
 
 /// Last number tried after a taken name: `picture.png`, `picture_2.png` … `picture_9999.png`.
-const LAST_NUMBER: u32 = 9999;
+pub(super) const LAST_NUMBER: u32 = 9999;
 
 /// Windows refuses to replace a file that a viewer or a virus scanner holds open for a moment.
 const RENAME_ATTEMPTS: u32 = if cfg!(windows) { 10 } else { 1 };
@@ -71,7 +71,7 @@ impl Target {
         Ok(written)
     }
 
-    fn temporary(&self) -> io::Result<NamedTempFile> {
+    pub(super) fn temporary(&self) -> io::Result<NamedTempFile> {
         let mut builder = Builder::new();
         builder.prefix(".syncline-").suffix(".tmp");
         #[cfg(unix)]
@@ -125,13 +125,17 @@ impl Target {
         self.path.with_file_name(name)
     }
 
-    fn io(&self, during: &'static str, reason: io::Error) -> OutputError {
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn io(&self, during: &'static str, reason: io::Error) -> OutputError {
         OutputError::Io { during, path: self.path.clone(), reason }
     }
 }
 
 /// The rename itself is on disk only when its folder is. Windows has no such call; some network file systems refuse it.
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());
     }

@@ -69,6 +69,32 @@ pub enum OutputError {
         /// Row of the first.
         y: usize,
     },
+    /// An encoder refused the picture.
+    #[error("the picture cannot be a .{format} file: {reason}; choose another format or a smaller --size")]
+    Encode {
+        /// Extension of the format.
+        format: &'static str,
+        /// The encoder's reason.
+        reason: String,
+    },
+    /// A name that says no format.
+    #[error("{path}: found {found}, expected .png, .jpg, .exr, .hdr or .ktx2 at its end; give such a name with -o")]
+    NoFormat {
+        /// The path given.
+        path: PathBuf,
+        /// Its end.
+        found: String,
+    },
+    /// A layout or format that the consumer does not take.
+    #[error("{consumer} takes {accepted}, found {found}; give one of these with --layout and the end of -o")]
+    NotTaken {
+        /// `--for`'s value, or what stands for none.
+        consumer: String,
+        /// What it takes.
+        accepted: String,
+        /// What was asked for.
+        found: String,
+    },
     /// Not a PNG, or a broken one.
     #[error("{path} could not be read as a PNG: {reason}")]
     NotPng {
@@ -86,11 +112,13 @@ impl OutputError {
         match self {
             OutputError::NotPng { .. } => 3,
             OutputError::NonFinite { .. } => 8,
+            OutputError::NoFormat { .. } | OutputError::NotTaken { .. } => 2,
             OutputError::Io { .. }
             | OutputError::NoFolder { .. }
             | OutputError::NotFolder { .. }
             | OutputError::IsFolder { .. }
             | OutputError::NoName { .. }
+            | OutputError::Encode { .. }
             | OutputError::NoFreeName { .. } => 9,
         }
     }

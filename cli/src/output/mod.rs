@@ -9,15 +9,32 @@
 //! ```
 
 mod atomic;
+mod consumer;
 mod contact_sheet;
+mod environment;
 mod error;
+mod file_set;
+mod format;
 mod gpano;
+mod html;
+mod ktx2;
+mod layout;
 mod metadata;
+mod picture;
 mod png;
+mod test_card;
+mod viewer;
 
 pub use atomic::Target;
+pub use consumer::{Consumer, ConsumerName};
 pub use contact_sheet::contact_sheet;
+pub use environment::{Drawing, EnvironmentFiles, Sphere, Turn, format_of, with_front_at};
 pub use error::OutputError;
+pub use format::Format;
 pub use gpano::GPano;
+pub use layout::Layout;
 pub use metadata::GenerationParameters;
+pub use picture::Picture;
 pub use png::{Embedded, Rgb8};
+pub use test_card::test_card;
+pub use viewer::viewer_page;

@@ -74,6 +74,19 @@ impl Target {
     }
 }
 
+/// The bytes of `image` as a PNG file.
+///
+/// # Errors
+/// When its text or its sides are beyond what the format holds.
+///
+/// # Panics
+/// As [`Target::write_png`].
+pub fn png_bytes(image: &Rgb8, embedded: &Embedded) -> Result<Vec<u8>, png::EncodingError> {
+    let mut bytes = Vec::new();
+    encode(&mut bytes, image, embedded)?;
+    Ok(bytes)
+}
+
 fn encode(w: &mut dyn Write, image: &Rgb8, embedded: &Embedded) -> Result<(), png::EncodingError> {
     let (width, height) = (image.width, image.height);
     assert!(width > 0 && height > 0 && image.pixels.len() == width * height * 3, "PNG of {width} x {height}");

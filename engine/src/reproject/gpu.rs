@@ -1,0 +1,126 @@
+//! The two kernels, called for pictures of any size.
+
+use syncline_kernels::gpu::{Context, Recorder, Recording};
+use syncline_kernels::ops::fuse_views::{FuseScalars, FuseViews, Weight, fuse_views};
+use syncline_kernels::ops::project_renoise::{
+    Camera, Interpolation, ProjectRenoise, Projection, RenoiseScalars, project_renoise, rotation, upload_cameras,
+};
+use syncline_kernels::tensor::{Elem, Tensor};
+
+use super::{Perspective, Raster, Rotation};
+use crate::error::Result;
+
+/// Pixels of a band of a view: 32 MiB on the device, whatever the view's size.
+const BAND_PIXELS: usize = 1 << 21;
+
+/// Faces overlap by this fraction of a tangent, so that no texel falls between two of them by rounding.
+const OVERLAP: f32 = 1e-5;
+
+/// A turn to an azimuth (to the right) and an elevation (upwards) after a roll about the line of sight, in degrees.
+#[must_use]
+pub fn turn(azimuth: f64, elevation: f64, roll: f64) -> Rotation {
+    rotation(azimuth.to_radians(), elevation.to_radians(), roll.to_radians())
+}
+
+/// A band of a view, recorded once and replayed for every band, view and sample.
+struct Band {
+    cameras: Tensor,
+    pixels: Tensor,
+    recording: Recording,
+    rows: usize,
+    width: usize,
+}
+
+impl Band {
+    fn new(ctx: &Context, canvas: &Raster, [height, width]: [usize; 2]) -> Result<Self> {
+        let rows = (BAND_PIXELS / width).clamp(1, height);
+        let [canvas_height, canvas_width] = canvas.size;
+        let source = ctx.upload_named("panorama", &canvas.rgb, &[canvas_height, canvas_width, 3], Elem::F32)?;
+        let placeholder = Camera::centred(super::AHEAD, 1.0, [width, rows]);
+        let cameras = upload_cameras(ctx, &[placeholder])?;
+        let views = ctx.upload_u32(&[0], &[1])?;
+        let mut rec = Recorder::new(ctx);
+        rec.set_layer("reproject");
+        let size = [rows, width];
+        let projection = Projection::Equirect { cameras: &cameras, size, interpolation: Interpolation::Bilinear };
+        let (canvas, scalars) = (&source, RenoiseScalars::default());
+        let project = ProjectRenoise { canvas, projection, views: &views, scalars, elem: Elem::F32 };
+        let (pixels, _) = project_renoise(&mut rec, &project);
+        let pixels = rec.keep(&pixels)?;
+        Ok(Self { recording: rec.finish()?, cameras, pixels, rows, width })
+    }
+
+    /// Pixels of the band from `top` on of a view, as seen through its pixels' centres + `shift`.
+    fn draw(&mut self, ctx: &Context, view: &Perspective, top: usize, shift: [f64; 2]) -> Result<Vec<f32>> {
+        let [height, width] = view.size.map(|n| n as f64);
+        let whole = Camera::centred(view.rotation, view.fov.to_radians(), [view.size[1], view.size[0]]);
+        let camera = Camera {
+            principal_px: [(0.5 * width - shift[0]) as f32, (0.5 * height - top as f64 - shift[1]) as f32],
+            size_px: [self.width as f32, self.rows as f32],
+            ..whole
+        };
+        ctx.write(&self.cameras, &camera.words())?;
+        self.recording.run()?;
+        Ok(ctx.read(&self.pixels)?)
+    }
+}
+
+/// Views of one size out of an equirectangular picture, each pixel the mean of `samples` × `samples` bilinear samples.
+pub(super) fn project(ctx: &Context, canvas: &Raster, views: &[Perspective], samples: usize) -> Result<Vec<Raster>> {
+    let size = views[0].size;
+    let mut band = Band::new(ctx, canvas, size)?;
+    let share = 1.0 / (samples * samples) as f32;
+    let shift = |i: usize| (i as f64 + 0.5) / samples as f64 - 0.5;
+    let mut results = Vec::with_capacity(views.len());
+    for view in views {
+        let mut rgb = vec![0.0; size[0] * size[1] * 3];
+        for (index, rows) in rgb.chunks_mut(band.rows * size[1] * 3).enumerate() {
+            for sample in 0..samples * samples {
+                let shift = [shift(sample % samples), shift(sample / samples)];
+                let values = band.draw(ctx, view, index * band.rows, shift)?;
+                // The last band may reach below the view.
+                rows.iter_mut().zip(&values).for_each(|(sum, value)| *sum += share * value);
+            }
+        }
+        results.push(Raster::new(size, rgb));
+    }
+    Ok(results)
+}
+
+/// The equirectangular picture of six faces with a border of one pixel, one face after the other.
+pub(super) fn fuse(
+    ctx: &Context,
+    faces: &[Raster; 6],
+    rotations: &[Rotation; 6],
+    [height, width]: [usize; 2],
+) -> Result<Raster> {
+    let side = faces[0].size[0];
+    let camera = |rotation: &Rotation| {
+        let inner = side - 2;
+        let focal_px = 0.5 * inner as f32;
+        Camera { focal_px, used_tan: [1.0 + OVERLAP; 2], ..Camera::centred(*rotation, 1.0, [side; 2]) }
+    };
+    let view = ctx.upload_named("cube face", &faces[0].rgb, &[1, side, side, 3], Elem::F32)?;
+    let cameras = upload_cameras(ctx, &[camera(&rotations[0])])?;
+    let zeros = |dims: &[usize]| ctx.upload_named("panorama", &vec![0.0; dims.iter().product()], dims, Elem::F32);
+    let (canvas, coverage) = (zeros(&[height, width, 3])?, zeros(&[height, width])?);
+    let mut rec = Recorder::new(ctx);
+    rec.set_layer("reproject");
+    let fuse = FuseViews {
+        canvas: &canvas,
+        coverage: &coverage,
+        views: &view,
+        cameras: &cameras,
+        interpolation: Interpolation::Bilinear,
+        weight: Weight::Count,
+        scalars: FuseScalars::default(),
+    };
+    fuse_views(&mut rec, &fuse);
+    let mut recording = rec.finish()?;
+    for (face, rotation) in faces.iter().zip(rotations) {
+        ctx.write(&view, &face.rgb)?;
+        ctx.write(&cameras, &camera(rotation).words())?;
+        recording.run()?;
+    }
+    Ok(Raster::new([height, width], ctx.read(&canvas)?))
+}
