@@ -95,7 +95,9 @@ fn help_and_version_are_results() {
     for code in ["2 usage", "3 bad input file", "4 model mismatch", "5 no suitable adapter", "6 out of memory"] {
         assert!(help.stdout.contains(code), "{code}: {}", help.stdout);
     }
-    for command in ["txt2img", "img2img", "panorama", "contact-sheet", "verify", "devices", "inspect", "completions"] {
+    for command in
+        ["txt2img", "img2img", "panorama", "reproject", "contact-sheet", "verify", "devices", "inspect", "completions"]
+    {
         assert!(help.stdout.contains(command), "{command}");
         let help = folder.run(&[command, "--help"]).exits(0).stdout;
         let examples = help.split_once("Examples:").unwrap_or_else(|| panic!("{command} has no examples")).1;
