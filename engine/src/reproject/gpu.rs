@@ -2,9 +2,8 @@
 
 use syncline_kernels::gpu::{Context, Recorder, Recording};
 use syncline_kernels::ops::fuse_views::{FuseScalars, FuseViews, Weight, fuse_views};
-use syncline_kernels::ops::project_renoise::{
-    Camera, Interpolation, ProjectRenoise, Projection, RenoiseScalars, project_renoise, rotation, upload_cameras,
-};
+use syncline_kernels::ops::project_renoise::{ProjectRenoise, Projection, RenoiseScalars, project_renoise};
+use syncline_kernels::ops::views::{Camera, Geometry, Interpolation, Lens, rotation, upload_words};
 use syncline_kernels::tensor::{Elem, Tensor};
 
 use super::{Perspective, Raster, Rotation};
@@ -22,6 +21,11 @@ pub fn turn(azimuth: f64, elevation: f64, roll: f64) -> Rotation {
     rotation(azimuth.to_radians(), elevation.to_radians(), roll.to_radians())
 }
 
+/// Cameras over an equirectangular canvas.
+fn lens(words: &Tensor) -> Lens<'_> {
+    Lens { geometry: Geometry::Equirect, interpolation: Interpolation::Bilinear, words }
+}
+
 /// A band of a view, recorded once and replayed for every band, view and sample.
 struct Band {
     cameras: Tensor,
@@ -37,12 +41,12 @@ impl Band {
         let [canvas_height, canvas_width] = canvas.size;
         let source = ctx.upload_named("panorama", &canvas.rgb, &[canvas_height, canvas_width, 3], Elem::F32)?;
         let placeholder = Camera::centred(super::AHEAD, 1.0, [width, rows]);
-        let cameras = upload_cameras(ctx, &[placeholder])?;
+        let cameras = upload_words(ctx, &[placeholder.words()])?;
         let views = ctx.upload_u32(&[0], &[1])?;
         let mut rec = Recorder::new(ctx);
         rec.set_layer("reproject");
         let size = [rows, width];
-        let projection = Projection::Equirect { cameras: &cameras, size, interpolation: Interpolation::Bilinear };
+        let projection = Projection::Views { lens: lens(&cameras), size };
         let (canvas, scalars) = (&source, RenoiseScalars::default());
         let project = ProjectRenoise { canvas, projection, views: &views, scalars, elem: Elem::F32 };
         let (pixels, _) = project_renoise(&mut rec, &project);
@@ -59,7 +63,7 @@ impl Band {
             size_px: [self.width as f32, self.rows as f32],
             ..whole
         };
-        ctx.write(&self.cameras, &camera.words())?;
+        ctx.write(&self.cameras, &camera.words().numbers)?;
         self.recording.run()?;
         Ok(ctx.read(&self.pixels)?)
     }
@@ -101,7 +105,7 @@ pub(super) fn fuse(
         Camera { focal_px, used_tan: [1.0 + OVERLAP; 2], ..Camera::centred(*rotation, 1.0, [side; 2]) }
     };
     let view = ctx.upload_named("cube face", &faces[0].rgb, &[1, side, side, 3], Elem::F32)?;
-    let cameras = upload_cameras(ctx, &[camera(&rotations[0])])?;
+    let cameras = upload_words(ctx, &[camera(&rotations[0]).words()])?;
     let zeros = |dims: &[usize]| ctx.upload_named("panorama", &vec![0.0; dims.iter().product()], dims, Elem::F32);
     let (canvas, coverage) = (zeros(&[height, width, 3])?, zeros(&[height, width])?);
     let mut rec = Recorder::new(ctx);
@@ -110,8 +114,8 @@ pub(super) fn fuse(
         canvas: &canvas,
         coverage: &coverage,
         views: &view,
-        cameras: &cameras,
-        interpolation: Interpolation::Bilinear,
+        lens: lens(&cameras),
+        regions: None,
         weight: Weight::Count,
         scalars: FuseScalars::default(),
     };
@@ -119,7 +123,7 @@ pub(super) fn fuse(
     let mut recording = rec.finish()?;
     for (face, rotation) in faces.iter().zip(rotations) {
         ctx.write(&view, &face.rgb)?;
-        ctx.write(&cameras, &camera(rotation).words())?;
+        ctx.write(&cameras, &camera(rotation).words().numbers)?;
         recording.run()?;
     }
     Ok(Raster::new([height, width], ctx.read(&canvas)?))
