@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What the portability tests call besides cargo: spirv-val, and node with npm. Installed where missing and allowed.
+# What tests call besides cargo: spirv-val, node with npm (portability), and Chromium (the viewer's page). Installed where
+# missing and allowed; Chromium takes some 400 MB.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/packages.sh
@@ -9,6 +10,14 @@ missing=()
 command -v spirv-val >/dev/null 2>&1 || missing+=(spirv-tools)
 command -v node >/dev/null 2>&1 || missing+=(nodejs)
 command -v npm >/dev/null 2>&1 || missing+=(npm)
+found_browser() {
+    local name
+    for name in "${SYNCLINE_CHROMIUM:-}" chromium chromium-browser google-chrome-stable google-chrome; do
+        if [ -n "$name" ] && command -v "$name" >/dev/null 2>&1; then return 0; fi
+    done
+    return 1
+}
+found_browser || missing+=(chromium)
 [ ${#missing[@]} = 0 ] && exit 0
 
 if ! is_apt_system; then

@@ -10,6 +10,8 @@ mod numeric;
 mod outputs;
 mod pictures;
 mod prompts;
+mod reproject;
 mod runner;
 mod safetensors;
 mod streams;
+mod viewer;
