@@ -1,4 +1,8 @@
-//! The small trained model that travels inside the program: the files of `model-loader/mini/model`.
+//! The small trained model that travels inside the program: the files of `model-loader/mini/model`, and the classifier of its
+//! world.
+
+use crate::error::Result;
+use crate::weights::Weights;
 
 macro_rules! embed {
     ($($path:literal),* $(,)?) => {
@@ -21,3 +25,21 @@ pub(crate) static FILES: &[(&str, &[u8])] = embed![
     "vae/config.json",
     "vae/diffusion_pytorch_model.safetensors",
 ];
+
+/// Weights of the classifier, `model-loader/mini/train/classifier.py`.
+static CLASSIFIER: &[u8] = include_bytes!("../../mini/classifier/classifier.safetensors");
+
+/// Features of true views, `model-loader/mini/train/true_features.py`.
+static TRUE_FEATURES: &[u8] = include_bytes!("../../mini/classifier/true_features.safetensors");
+
+impl Weights {
+    /// Weights of the classifier that knows the built-in model's world: what a 64 × 64 picture shows.
+    pub fn mini_classifier() -> Result<Weights> {
+        Self::from_bytes("mini (built in)/classifier.safetensors", CLASSIFIER)
+    }
+
+    /// That classifier's features of true views of the world, to compare those of generated views with.
+    pub fn mini_true_features() -> Result<Weights> {
+        Self::from_bytes("mini (built in)/true_features.safetensors", TRUE_FEATURES)
+    }
+}
