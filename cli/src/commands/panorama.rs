@@ -14,8 +14,8 @@ use syncline::spaces::{Interpolation, Space};
 use super::{announce, prompt_text, seed, warn_truncated};
 use crate::args::{Global, PanoramaArgs};
 use crate::output::{
-    Drawing, Embedded, EnvironmentFiles, GenerationParameters, Picture, Rgb8, Sphere, Target, contact_sheet,
-    viewer_page,
+    Drawing, Embedded, EnvironmentFiles, GenerationParameters, Picture, ReportFiles, ReportPage, Rgb8, Sphere, Table,
+    Target, contact_sheet, viewer_page,
 };
 use crate::{console, device, progress};
 
@@ -27,7 +27,7 @@ pub fn run(global: &Global, args: &PanoramaArgs) -> anyhow::Result<()> {
     let files = EnvironmentFiles::check(&args.prompt.output, &args.environment, args.prompt.force)?;
     let viewer_target = args.environment.viewer.as_deref().map(check).transpose()?;
     let sheet_target = args.views_sheet.as_deref().map(check).transpose()?;
-    let report_target = args.report.as_deref().map(check).transpose()?;
+    let report_files = args.report.as_deref().map(|path| ReportFiles::check(path, args.prompt.force)).transpose()?;
     let model = device::load(&args.device)?;
     let side = args.view_size.unwrap_or(model.native_size());
     let preset = args.preset.unwrap_or(Preset::for_latents(side / model.downscale()));
@@ -44,7 +44,7 @@ pub fn run(global: &Global, args: &PanoramaArgs) -> anyhow::Result<()> {
     if let Some(sheet_target) = sheet_target {
         written.push(write_views(&sheet_target, &result, args.views)?);
     }
-    if let Some(report_target) = report_target {
+    if let Some(report_files) = report_files {
         let uncoupled = scene.method.independent(space.set_count());
         let baseline = scene.sample(global, &uncoupled, &space)?;
         written.push(write_baseline(args, &baseline)?);
@@ -52,8 +52,8 @@ pub fn run(global: &Global, args: &PanoramaArgs) -> anyhow::Result<()> {
         if !global.quiet {
             console::note(reports.to_string().trim_end());
         }
-        let json = serde_json::to_string_pretty(&reports.to_json(args, &scene.method))?;
-        written.push(report_target.write(|w| writeln!(w, "{json}"))?);
+        let page = || reports.page(&scene, sphere, &baseline);
+        written.extend(report_files.write(&reports.to_json(args, &scene.method), page)?);
     }
     announce(global, Some(scene.seed), &written)
 }
@@ -187,22 +187,72 @@ impl Reports {
     }
 }
 
-impl std::fmt::Display for Reports {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Reports {
+    /// Measures of the result and of independent views, as everywhere they are shown.
+    fn rows(&self) -> Vec<(&'static str, f64, f64)> {
         let (c, i) = (&self.coupled, &self.independent);
         let disagreement = |report: &CanvasReport| report.disagreement.unwrap_or(f64::NAN);
+        vec![
+            ("disagreement of the two sets, mean |A - B|", disagreement(c), disagreement(i)),
+            ("hard tiles: across borders", c.hard_tiles.border, i.hard_tiles.border),
+            ("hard tiles: elsewhere", c.hard_tiles.elsewhere, i.hard_tiles.elsewhere),
+            ("hard tiles: seam ratio", c.hard_tiles.ratio, i.hard_tiles.ratio),
+            ("result: across borders", c.seam.border, i.seam.border),
+            ("result: elsewhere", c.seam.elsewhere, i.seam.elsewhere),
+            ("result: seam ratio", c.seam.ratio, i.seam.ratio),
+            ("sharpness of the result, mean |dx|", c.sharpness, i.sharpness),
+            ("sharpness of generated views, mean |dx|", c.view_sharpness, i.view_sharpness),
+            ("coverage", c.coverage, i.coverage),
+            ("network evaluations", c.evaluations as f64, i.evaluations as f64),
+        ]
+    }
+
+    fn page(&self, scene: &Scene, result: Sphere, baseline: &CanvasResult) -> ReportPage {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let measures = Table {
+            caption: "Measures".to_owned(),
+            columns: texts(&["", "coupled", "independent views"]),
+            rows: self
+                .rows()
+                .iter()
+                .map(|(name, a, b)| texts(&[name, &format!("{a:.4}"), &format!("{b:.4}")]))
+                .collect(),
+        };
+        let setting = |name: &str, value: &str| texts(&[name, value]);
+        let settings = Table {
+            caption: "Settings".to_owned(),
+            columns: texts(&["", "value"]),
+            rows: vec![
+                setting("prompt", &scene.prompts.positive[0]),
+                setting("negative prompt", &scene.prompts.negative),
+                setting("seed", &scene.seed.to_string()),
+                setting("model", &scene.model.label),
+                setting("preset", scene.preset.name()),
+                setting("method", &format!("{:?}", scene.method)),
+                setting("adapter", &scene.model.ctx.adapter().name),
+            ],
+        };
+        let independent = Picture::srgb(Raster::new(baseline.size, baseline.sets[0].0.clone()));
+        let mut pictures = Vec::new();
+        if let Sphere::Panorama(picture) = result {
+            pictures.push(("Coupled views: the result".to_owned(), picture));
+        }
+        pictures.push(("Independent views as hard tiles: the baseline".to_owned(), independent));
+        ReportPage {
+            title: format!("Panorama: {}", scene.prompts.positive[0]),
+            summary: "Differences are in units of RGB 0 to 1; a seam ratio of 1 means that borders of views look like \
+                      the rest of the picture."
+                .to_owned(),
+            pictures,
+            tables: vec![measures, settings],
+            command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+        }
+    }
+}
+
+impl std::fmt::Display for Reports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{:<44} {:>10} {:>12}", "", "coupled", "independent")?;
-        let mut row = |name: &str, a: f64, b: f64| writeln!(f, "{name:<44} {a:>10.4} {b:>12.4}");
-        row("disagreement of the two sets, mean |A - B|", disagreement(c), disagreement(i))?;
-        row("hard tiles: across borders", c.hard_tiles.border, i.hard_tiles.border)?;
-        row("hard tiles: elsewhere", c.hard_tiles.elsewhere, i.hard_tiles.elsewhere)?;
-        row("hard tiles: seam ratio", c.hard_tiles.ratio, i.hard_tiles.ratio)?;
-        row("result: across borders", c.seam.border, i.seam.border)?;
-        row("result: elsewhere", c.seam.elsewhere, i.seam.elsewhere)?;
-        row("result: seam ratio", c.seam.ratio, i.seam.ratio)?;
-        row("sharpness of the result, mean |dx|", c.sharpness, i.sharpness)?;
-        row("sharpness of generated views, mean |dx|", c.view_sharpness, i.view_sharpness)?;
-        row("coverage", c.coverage, i.coverage)?;
-        row("network evaluations", c.evaluations as f64, i.evaluations as f64)
+        self.rows().iter().try_for_each(|(name, a, b)| writeln!(f, "{name:<44} {a:>10.4} {b:>12.4}"))
     }
 }

@@ -22,6 +22,7 @@ mod layout;
 mod metadata;
 mod picture;
 mod png;
+mod report_html;
 mod test_card;
 mod viewer;
 
@@ -36,5 +37,6 @@ pub use layout::Layout;
 pub use metadata::GenerationParameters;
 pub use picture::Picture;
 pub use png::{Embedded, Rgb8};
+pub use report_html::{ReportFiles, ReportPage, Table};
 pub use test_card::test_card;
 pub use viewer::viewer_page;

@@ -10,6 +10,7 @@ mod numeric;
 mod outputs;
 mod pictures;
 mod prompts;
+mod report;
 mod reproject;
 mod runner;
 mod safetensors;
