@@ -174,6 +174,18 @@ impl Tensor {
         matches!(self.storage, Storage::Resident { .. })
     }
 
+    /// Whether both are the same range of the same buffer.
+    #[must_use]
+    pub fn same_memory(&self, other: &Self) -> bool {
+        match (&self.storage, &other.storage) {
+            (Storage::Resident { buffer: a, start: i }, Storage::Resident { buffer: b, start: j }) => {
+                Arc::ptr_eq(a, b) && i == j
+            }
+            (Storage::Virtual { recorder: a, id: i }, Storage::Virtual { recorder: b, id: j }) => a == b && i == j,
+            _ => false,
+        }
+    }
+
     /// Entries `first..first + count` of the outermost dimension of a resident tensor, without a copy: one view of a
     /// set, one image of a batch.
     ///

@@ -1,3 +1,4 @@
 //! Checks that cross crates.
 
+pub mod analytic;
 pub mod shaders;

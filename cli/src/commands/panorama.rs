@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::json;
-use syncline::jobs::{CanvasOptions, CanvasProgram, CanvasReport, CanvasResult, Prompts, ReportGeometry};
+use syncline::jobs::{
+    CanvasOptions, CanvasProgram, CanvasReport, CanvasResult, PromptedUNet, ReportGeometry, ViewPrompts,
+};
 use syncline::methods::{Preset, StochSync};
 use syncline::pipeline::StableDiffusion;
 use syncline::reproject::Raster;
@@ -21,7 +23,7 @@ use crate::{console, device, progress};
 
 /// A 360° panorama.
 pub fn run(global: &Global, args: &PanoramaArgs) -> anyhow::Result<()> {
-    let prompts = Prompts::new(&prompt_text(&args.prompt.prompt)?, &prompt_text(&args.prompt.negative_prompt)?);
+    let prompts = ViewPrompts::new(&prompt_text(&args.prompt.prompt)?, &prompt_text(&args.prompt.negative_prompt)?);
     let seed = seed(global, &args.prompt);
     let check = |path: &Path| Target::check(path, args.prompt.force);
     let files = EnvironmentFiles::check(&args.prompt.output, &args.environment, args.prompt.force)?;
@@ -38,7 +40,7 @@ pub fn run(global: &Global, args: &PanoramaArgs) -> anyhow::Result<()> {
     let sphere = Sphere::Panorama(Picture::srgb(Raster::new(result.size, result.rgb.clone())));
     let mut written = scene.write(args, &files, &sphere, &result)?;
     if let Some(viewer_target) = viewer_target {
-        let page = viewer_page(&scene.model.ctx, &sphere, &Drawing::default(), &scene.prompts.positive[0])?;
+        let page = viewer_page(&scene.model.ctx, &sphere, &Drawing::default(), &scene.prompts.prompt)?;
         written.push(viewer_target.write(|w| w.write_all(page.as_bytes()))?);
     }
     if let Some(sheet_target) = sheet_target {
@@ -80,7 +82,7 @@ fn method(args: &PanoramaArgs, preset: Preset) -> StochSync {
 
 struct Scene {
     model: Arc<StableDiffusion>,
-    prompts: Prompts,
+    prompts: ViewPrompts,
     seed: u64,
     preset: Preset,
     method: StochSync,
@@ -99,9 +101,9 @@ impl Scene {
     }
 
     fn sample(&self, global: &Global, method: &StochSync, space: &Panorama) -> anyhow::Result<CanvasResult> {
-        let (prompts, seed) = (self.prompts.clone(), self.seed);
-        let (method, space) = (method.clone(), Box::new(space.clone()));
-        let program = CanvasProgram::new(&self.model, CanvasOptions { prompts, seed, method, space })?;
+        let plan = method.plan(&self.model.noise_schedule, space.set_count())?;
+        let unet = PromptedUNet::new(&self.model, self.prompts.clone(), &plan, space)?;
+        let program = CanvasProgram::new(unet, CanvasOptions::new(plan, Arc::new(space.clone()), self.seed))?;
         warn_truncated(program.truncated_tokens());
         progress::run(global, program)
     }
@@ -120,7 +122,7 @@ impl Scene {
             return files.write(&self.model.ctx, sphere, drawing, &Embedded::default());
         }
         let parameters = GenerationParameters {
-            prompt: self.prompts.positive[0].clone(),
+            prompt: self.prompts.prompt.clone(),
             negative_prompt: self.prompts.negative.clone(),
             steps: self.method.steps as u32,
             sampler: Some(format!("{:?}", self.method.solver)),

@@ -10,6 +10,7 @@ use syncline_kernels::tensor::{Elem, Tensor};
 
 use crate::denoiser::Denoiser;
 use crate::error::{Error, Result};
+use crate::guidance::Guidance;
 use crate::schedulers::StepCoefficients;
 
 /// One recorded step, replayed with new coefficients.
@@ -26,8 +27,9 @@ pub(super) struct Denoise {
     noise: NoiseSource,
     timesteps: Tensor,
     report: Tensor,
-    rows: usize,
-    guidance: [f32; step::MAX_ROWS],
+    guidance: Guidance,
+    /// The clean estimate, f32 `[B, h, w, C]`.
+    pub(super) clean: Tensor,
     input: DispatchId,
     step: DispatchId,
 }
@@ -37,21 +39,32 @@ pub(super) struct Denoise {
 pub(super) enum FreshNoise {
     /// Uploaded for each step.
     Host,
-    /// Drawn in the kernel from this key, with its step set; u32 `[B]` says which view each latent is.
-    Keyed(NoiseKey, Tensor),
+    /// Drawn in the kernel; u32 `[B]` says which view each latent is.
+    Keyed(Tensor),
+}
+
+/// What a run needs besides its coefficients.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Fresh<'a> {
+    /// Another classifier-free guidance scale than the denoiser's own.
+    pub(super) guidance: Option<f64>,
+    /// Which noise, when it is drawn in the kernel.
+    pub(super) key: NoiseKey,
+    /// The host's noise, when the step draws any.
+    pub(super) values: &'a [f32],
 }
 
 #[derive(Debug)]
 enum NoiseSource {
     Host(Tensor),
-    Keyed(NoiseKey, Tensor),
+    Keyed(Tensor),
 }
 
 impl NoiseSource {
     fn as_step_noise(&self) -> StepNoise<'_> {
         match self {
             Self::Host(tensor) => StepNoise::Drawn(tensor),
-            Self::Keyed(_, views) => StepNoise::Keyed(views),
+            Self::Keyed(views) => StepNoise::Keyed(views),
         }
     }
 }
@@ -68,7 +81,7 @@ impl Denoise {
         let clean = ctx.upload_named("clean estimate", &zeros, &dims, Elem::F32)?;
         let noise = match noise {
             FreshNoise::Host => NoiseSource::Host(ctx.upload_named("step noise", &zeros, &dims, Elem::F32)?),
-            FreshNoise::Keyed(key, views) => NoiseSource::Keyed(key, views),
+            FreshNoise::Keyed(views) => NoiseSource::Keyed(views),
         };
         let timesteps = ctx.named_tensor("timesteps", &[rows * dims[0]], Elem::F32)?;
         let report = finite::new_report(ctx)?;
@@ -86,32 +99,29 @@ impl Denoise {
         let step_noise = noise.as_step_noise();
         let step = step(&mut rec, &Step { x: &x, out: &out, clean: &clean, partner: None, noise: step_noise, scalars });
         finite(&mut rec, &x, &report);
-        let mut guidance = [0.0; step::MAX_ROWS];
-        let weights = denoiser.guidance().weights();
-        guidance.iter_mut().zip(weights).for_each(|(slot, weight)| *slot = weight as f32);
+        let guidance = *denoiser.guidance();
         let recording = rec.finish()?;
         let ctx = ctx.clone();
-        Ok(Self { ctx, recording, x, before, condition, elem, noise, timesteps, report, rows, guidance, input, step })
+        Ok(Self { ctx, recording, x, before, condition, elem, noise, timesteps, report, guidance, clean, input, step })
     }
 
-    /// Sets the coefficients of the next run. `step` numbers keyed noise, `fresh` is the host's, when the step draws any.
-    pub(super) fn prepare(&mut self, c: &StepCoefficients, step: u32, fresh: &[f32]) -> Result<()> {
+    /// Sets the coefficients of the next run.
+    pub(super) fn prepare(&mut self, c: &StepCoefficients, fresh: &Fresh<'_>) -> Result<()> {
         let times = vec![c.timestep as f32; self.timesteps.dims()[0]];
         self.ctx.write(&self.timesteps, &times)?;
-        let key = match &self.noise {
-            NoiseSource::Keyed(key, _) => NoiseKey { step, ..*key },
-            NoiseSource::Host(tensor) => {
-                if c.next_noise != 0.0 {
-                    self.ctx.write(tensor, fresh)?;
-                }
-                NoiseKey::default()
-            }
+        if let (NoiseSource::Host(tensor), true) = (&self.noise, c.next_noise != 0.0) {
+            self.ctx.write(tensor, fresh.values)?;
+        }
+        let guidance = match (fresh.guidance, self.guidance) {
+            (Some(scale), Guidance::ClassifierFree { .. }) => Guidance::ClassifierFree { scale },
+            _ => self.guidance,
         };
+        let rows = guidance.rows().len();
         let cond = self.condition.as_ref();
-        let input = ModelInput { x: &self.x, scale: c.input_scale as f32, rows: self.rows, cond, elem: self.elem };
+        let input = ModelInput { x: &self.x, scale: c.input_scale as f32, rows, cond, elem: self.elem };
         self.recording.set_params(self.input, &model_input::params(&input));
         let scalars = StepScalars {
-            guidance: self.guidance,
+            guidance: guidance.weights().map(|weight| weight as f32),
             clean_x: c.clean_x as f32,
             clean_out: c.clean_out as f32,
             next_x: c.next_x as f32,
@@ -120,9 +130,9 @@ impl Denoise {
             next_prev_clean: c.next_prev_clean as f32,
             next_noise: c.next_noise as f32,
             pull: 0.0,
-            key,
+            key: fresh.key,
         };
-        self.recording.set_params(self.step, &step::params(self.x.dims(), self.rows, &scalars));
+        self.recording.set_params(self.step, &step::params(self.x.dims(), rows, &scalars));
         Ok(())
     }
 

@@ -2,7 +2,6 @@
 //! recording comes next.
 
 mod canvas;
-mod canvas_work;
 mod decode;
 mod denoise;
 mod job;
@@ -10,13 +9,15 @@ mod report;
 mod text;
 mod text_to_image;
 mod tiles;
-mod view_codec;
 
 use syncline_kernels::gpu::Recording;
 
 use crate::error::{Error, Result};
 
-pub use canvas::{CanvasOptions, CanvasProgram, CanvasResult};
+pub use canvas::{
+    CanvasModel, CanvasOptions, CanvasProgram, CanvasResult, Checkpoint, Keep, Preview, PromptedUNet, Regions,
+    ViewPrompts,
+};
 pub use job::{CancelToken, Job, Program, Progress, Status};
 pub use report::{CanvasReport, ReportGeometry};
 pub use text::Prompts;

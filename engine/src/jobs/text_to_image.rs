@@ -6,7 +6,7 @@ use syncline_kernels::gpu::{Recorder, Recording};
 use syncline_kernels::tensor::{Elem, Tensor};
 
 use super::decode::Decode;
-use super::denoise::{Denoise, FreshNoise};
+use super::denoise::{Denoise, Fresh, FreshNoise};
 use super::job::{Program, Status};
 use super::text::{Prompts, TextStage};
 use crate::error::{Error, Result};
@@ -236,7 +236,7 @@ impl TextToImage {
         let c = self.plan.steps[i];
         let fresh = if c.next_noise == 0.0 { Vec::new() } else { self.draw(Purpose::Step, i as u32) };
         match &mut self.denoise {
-            Some(denoise) => denoise.prepare(&c, 0, &fresh),
+            Some(denoise) => denoise.prepare(&c, &Fresh { values: &fresh, ..Fresh::default() }),
             None => Ok(()),
         }
     }

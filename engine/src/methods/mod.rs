@@ -1,6 +1,22 @@
-//! Methods: how views are sampled together. A method is a schedule as data; the one loop in `jobs` runs it. Methods see
-//! a [`Denoiser`](crate::denoiser::Denoiser) and a [`Space`](crate::spaces::Space), never a model.
+//! Ways to sample many views together. A method is data: its switches make a [`Plan`], a list of operations that the one
+//! loop of `jobs` runs.
 
+pub mod distillation;
+pub mod fuse_at;
+mod plan;
 pub mod stochsync;
+mod transition;
 
-pub use stochsync::{Preset, StochSync};
+pub use distillation::{Distillation, Target, Weighting};
+pub use fuse_at::{Direction, FirstNoise, FuseAt, StateAt, Synchronised, TimeGrid};
+pub use plan::{AdamStep, CanvasReg, Draw, Evaluate, Fusion, Medium, Mix, Op, Plan, Reg, ViewReg};
+pub use stochsync::{OdeSolver, Preset, StochSync};
+
+/// How the picture is made of a latent canvas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// Views are decoded and fused as RGB.
+    Views,
+    /// The canvas is decoded as a whole, as one image: flat canvases only.
+    Whole,
+}

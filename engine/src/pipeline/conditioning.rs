@@ -58,6 +58,7 @@ impl EncodeText {
 #[derive(Debug)]
 pub struct Conditioning {
     recording: Recording,
+    context: Tensor,
     pub(super) keys_values: ContextKeysValues,
 }
 
@@ -75,7 +76,15 @@ impl Conditioning {
         for tensor in keys_values.tensors_mut() {
             *tensor = rec.keep(tensor)?;
         }
-        Ok(Self { recording: rec.finish()?, keys_values })
+        Ok(Self { recording: rec.finish()?, context, keys_values })
+    }
+
+    /// Other texts for the same number of rows; [`Conditioning::recording`] must run again.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    pub fn write(&self, model: &StableDiffusion, rows: &[&[f32]]) -> Result<()> {
+        Ok(model.ctx.write(&self.context, &rows.concat())?)
     }
 
     /// The recording to run before the first step.

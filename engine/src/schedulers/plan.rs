@@ -82,7 +82,7 @@ pub struct StepCoefficients {
 
 impl StepCoefficients {
     /// A step that leaves x' to be filled in, with the clean estimate for what the model predicts.
-    pub(super) fn at(timestep: f64, level: Level, next_level: Level, prediction: PredictionType) -> Self {
+    pub(crate) fn at(timestep: f64, level: Level, next_level: Level, prediction: PredictionType) -> Self {
         let Level { signal, noise } = level;
         // Written for x = signal · clean + noise · eps in either convention; v is defined on the unit-variance state.
         let norm = unit_if_near(signal.hypot(noise));

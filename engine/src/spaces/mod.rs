@@ -82,6 +82,13 @@ impl View {
         (whole - used) / whole
     }
 
+    /// Whether its canvas wraps in x and y.
+    #[must_use]
+    pub fn wraps(&self) -> [bool; 2] {
+        let bits = self.words.numbers[19];
+        [bits == 1.0 || bits == 3.0, bits >= 2.0]
+    }
+
     /// Index of the region it belongs to.
     #[must_use]
     pub fn region(&self) -> Option<usize> {

@@ -66,6 +66,8 @@ pub(super) struct Inner {
     next_id: AtomicU64,
     /// Bytes written since the last flush of uploads.
     pub(super) unflushed: AtomicU64,
+    /// Readbacks so far, and their bytes.
+    pub(super) readbacks: [AtomicU64; 2],
 }
 
 /// A GPU device with its caches. Cheap to clone; all clones are the same device.
@@ -167,6 +169,7 @@ impl Context {
                 pipelines,
                 next_id: AtomicU64::new(0),
                 unflushed: AtomicU64::new(0),
+                readbacks: [AtomicU64::new(0), AtomicU64::new(0)],
             }),
         }
     }
@@ -187,6 +190,13 @@ impl Context {
     #[must_use]
     pub fn memory(&self) -> (u64, u64) {
         (self.inner.budget.used(), self.inner.budget.peak())
+    }
+
+    /// How often something was read back from the device, and how many bytes in all.
+    #[must_use]
+    pub fn readbacks(&self) -> (u64, u64) {
+        let [count, bytes] = &self.inner.readbacks;
+        (count.load(Ordering::Relaxed), bytes.load(Ordering::Relaxed))
     }
 
     pub(super) fn fresh_id(&self) -> u64 {

@@ -171,6 +171,9 @@ impl Context {
 
     pub(super) fn read_words(&self, source: &wgpu::Buffer, offset: u64, bytes: u64) -> Result<Vec<u32>> {
         let during = "readback";
+        let [count, total] = &self.inner.readbacks;
+        count.fetch_add(1, Ordering::Relaxed);
+        total.fetch_add(bytes, Ordering::Relaxed);
         let staging = self.scoped(during, |device| {
             let staging = device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some(during),

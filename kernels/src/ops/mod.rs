@@ -11,6 +11,7 @@ mod grid;
 pub mod group_norm;
 pub mod layer_norm;
 pub mod layout;
+pub mod mix;
 pub mod model_input;
 pub mod noise;
 pub mod project_renoise;
@@ -55,6 +56,7 @@ pub const KERNELS: &[&Kernel] = &[
     &layer_norm::KERNEL,
     &layout::NCHW_TO_NHWC,
     &layout::NHWC_TO_NCHW,
+    &mix::KERNEL,
     &model_input::KERNEL,
     &noise::KERNEL,
     &project_renoise::KERNEL,

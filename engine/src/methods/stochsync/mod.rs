@@ -4,10 +4,11 @@
 //!
 //! | paper | here |
 //! |---|---|
-//! | Alg. 4, maximum stochasticity (σ_t = √(1 − ᾱ_t)): x_t = √ᾱ ℓ + √(1 − ᾱ) ξ, no noise estimate is kept | [`OuterStep::timestep`], the job's renoise |
-//! | multi-step clean estimate G(x_t, t) | [`OuterStep::plan`] |
-//! | non-overlapping views, two interleaved sets | [`OuterStep::view_set`] |
+//! | Alg. 4, maximum stochasticity (σ_t = √(1 − ᾱ_t)): x_t = √ᾱ ℓ + √(1 − ᾱ) ξ, no noise estimate is kept | [`StochSync::max_stochasticity`] |
+//! | multi-step clean estimate G(x_t, t) | [`StochSync::multi_step`], [`OuterStep::plan`] |
+//! | non-overlapping views, two interleaved sets | the view sets of the space, used in turn |
 //! | seam removal: RePaint-like blending in the last steps (official code) | [`OuterStep::blend`] |
+//! | inpainting: z ← m ⊙ known + (1 − m) ⊙ x̂0 | [`StochSync::inpaint`] |
 //!
 //! Known deviations from the authors' code: the multi-step prediction ends at ᾱ = 1 instead of ᾱ_0 (which would leave
 //! 3 % of the noise estimate in the "clean" image); projection wraps at the back column; views may be rendered wider than
@@ -15,11 +16,13 @@
 //! two sets may be faded into each other (all switchable, see [`StochSync`]; off in the published presets).
 
 mod blend;
+mod ops;
 mod presets;
 
 pub use blend::BlendMask;
 pub use presets::Preset;
 
+use super::{Finish, Medium};
 use crate::error::Error;
 use crate::schedulers::{
     GridEnd, NoiseSchedule, SamplingPlan, SchedulerError, ddim_nodes, dpmpp_2m_nodes, nodes_below,
@@ -67,15 +70,24 @@ pub struct StochSync {
     pub fov: f64,
     /// Field in degrees that fusion uses of it; smaller than `fov` means views are rendered wider than used.
     pub used_fov: f64,
-    /// Whether the last two sets of views are blended by distance to their borders in the end.
+    /// Whether the last sets of views are blended by distance to their borders in the end.
     pub feather: bool,
+    /// Fresh noise in every step. Without it (rows 1 and 3 of the paper's ablation) the state of every view goes on by DDIM
+    /// from the fused clean estimate, which needs the same views in every step.
+    pub max_stochasticity: bool,
+    /// Clean estimates of several steps. Without it (rows 1, 2 and 5) one evaluation gives the estimate.
+    pub multi_step: bool,
+    /// What the canvas holds.
+    pub medium: Medium,
+    /// How the picture is made of a latent canvas.
+    pub finish: Finish,
+    /// Whether a mask keeps known content.
+    pub inpaint: bool,
 }
 
 /// One step of the schedule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OuterStep {
-    /// Index of the view set.
-    pub view_set: usize,
     /// Timestep to which views are noised; `None`: pure noise, the canvas is not looked at.
     pub timestep: Option<usize>,
     /// The plan of the multi-step prediction.
@@ -103,24 +115,33 @@ impl StochSync {
         if !(self.t_min >= 0.0 && self.t_min <= self.t_max) {
             return refuse("t min", self.t_min.to_string(), format!("a timestep from 0 to t max ({})", self.t_max));
         }
+        let states = !self.max_stochasticity;
+        if states && (self.warmup_steps > 1 || self.seam_removal_steps > 0 || self.correct_encoding) {
+            let found = format!(
+                "{} warm-up steps, {} seam removal steps, correct encoding {}",
+                self.warmup_steps, self.seam_removal_steps, self.correct_encoding
+            );
+            let expected = "at most 1, 0 and false: they belong to fresh noise in every step".into();
+            return refuse("without maximum stochasticity", found, expected);
+        }
         if !self.guidance_scale.is_finite() {
             return refuse("cfg-scale", self.guidance_scale.to_string(), "a finite number".into());
         }
         Ok(())
     }
 
-    /// The schedule over `sets` view sets.
+    /// The schedule.
     ///
     /// # Errors
     /// When a number is outside what the noise schedule knows.
-    pub fn schedule(&self, noise: &NoiseSchedule, sets: usize) -> Result<Vec<OuterStep>, SchedulerError> {
+    pub fn schedule(&self, noise: &NoiseSchedule) -> Result<Vec<OuterStep>, SchedulerError> {
         if self.steps == 0 {
             return Err(SchedulerError::Steps { found: 0, min: 1, max: noise.num_train_timesteps() });
         }
-        (0..self.steps).map(|k| self.outer_step(noise, k, sets)).collect()
+        (0..self.steps).map(|k| self.outer_step(noise, k)).collect()
     }
 
-    fn outer_step(&self, noise: &NoiseSchedule, k: usize, sets: usize) -> Result<OuterStep, SchedulerError> {
+    fn outer_step(&self, noise: &NoiseSchedule, k: usize) -> Result<OuterStep, SchedulerError> {
         let last = noise.num_train_timesteps() - 1;
         let left = (1.0 - k as f64 / self.steps as f64).powf(self.t_power);
         // The small summand undoes rounding: 900 to 270 in 25 steps must give 698.4, not 698.3999…
@@ -132,7 +153,9 @@ impl StochSync {
             (false, true) => (2 * base).min(last),
             (false, false) => base.min(last),
         };
-        let plan = if blend || self.solver == OdeSolver::Ddim {
+        let plan = if !self.multi_step {
+            ddim_nodes(noise, &[t], GridEnd::Clean)?
+        } else if blend || self.solver == OdeSolver::Ddim {
             let count = if blend { self.ode_steps.max(50) } else { self.ode_steps };
             ddim_nodes(noise, &nodes_below(t, count, last + 1), GridEnd::Clean)?
         } else {
@@ -140,7 +163,7 @@ impl StochSync {
         };
         let timestep = (k >= self.warmup_steps && t < last).then_some(t);
         // A step that cannot see the canvas has nothing to blend with.
-        Ok(OuterStep { view_set: k % sets.max(1), timestep, plan, blend: blend && timestep.is_some() })
+        Ok(OuterStep { timestep, plan, blend: blend && timestep.is_some() })
     }
 
     /// The nodes of a prediction from `t`.
@@ -170,7 +193,7 @@ mod tests {
     #[test]
     fn official_panorama_schedule_is_the_published_one() {
         let noise = NoiseSchedule::stable_diffusion(PredictionType::Epsilon);
-        let steps = Preset::Official.method().schedule(&noise, 2).unwrap();
+        let steps = Preset::Official.method().schedule(&noise).unwrap();
         let expected = [
             (999, 24),
             (999, 24),
@@ -206,14 +229,13 @@ mod tests {
             assert!(got.1.abs_diff(expected.1) <= 1, "step {k}: {} evaluations, {} published", got.1, expected.1);
         }
         assert!(steps[..2].iter().all(|s| s.timestep.is_none()) && steps[2].timestep == Some(849));
-        assert_eq!(steps.iter().map(|s| s.view_set).collect::<Vec<_>>()[..4], [0, 1, 0, 1]);
         assert_eq!(steps.iter().filter(|s| s.blend).count(), 2);
     }
 
     #[test]
     fn independent_views_never_look_at_the_canvas() {
         let noise = NoiseSchedule::stable_diffusion(PredictionType::Epsilon);
-        let steps = Preset::Official.method().independent(2).schedule(&noise, 2).unwrap();
+        let steps = Preset::Official.method().independent(2).schedule(&noise).unwrap();
         assert_eq!(steps.len(), 2);
         assert!(steps.iter().all(|step| step.timestep.is_none() && !step.blend));
     }
@@ -240,6 +262,6 @@ mod tests {
     fn zero_steps_are_refused() {
         let noise = NoiseSchedule::stable_diffusion(PredictionType::Epsilon);
         let method = StochSync { steps: 0, ..Preset::Official.method() };
-        assert!(method.schedule(&noise, 2).is_err());
+        assert!(method.schedule(&noise).is_err());
     }
 }

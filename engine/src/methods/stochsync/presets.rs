@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{OdeSolver, StochSync};
+use crate::methods::{Finish, Medium};
 
 /// A named set of switches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +25,16 @@ pub enum Preset {
     Small,
     /// A quick look: a third of the evaluations.
     Draft,
+    /// For models distilled to few steps (SD-Turbo, LCM): predictions of one to four steps without guidance, some 150
+    /// evaluations for a panorama.
+    Turbo,
+    /// The second stage of the paper's 8K panoramas: refines a finished panorama of half the size, with narrower views.
+    Upscale,
 }
 
 impl Preset {
     /// All presets.
-    pub const ALL: [Self; 4] = [Self::Paper, Self::Official, Self::Small, Self::Draft];
+    pub const ALL: [Self; 6] = [Self::Paper, Self::Official, Self::Small, Self::Draft, Self::Turbo, Self::Upscale];
 
     /// The default for a model with latents of `side`×`side`.
     #[must_use]
@@ -44,6 +50,8 @@ impl Preset {
             Self::Official => "official",
             Self::Small => "small",
             Self::Draft => "draft",
+            Self::Turbo => "turbo",
+            Self::Upscale => "upscale",
         }
     }
 
@@ -65,6 +73,11 @@ impl Preset {
             fov: 72.0,
             used_fov: 72.0,
             feather: false,
+            max_stochasticity: true,
+            multi_step: true,
+            medium: Medium::Rgb,
+            finish: Finish::Views,
+            inpaint: false,
         };
         let small = StochSync {
             steps: 7,
@@ -88,6 +101,25 @@ impl Preset {
             Self::Official => official,
             Self::Draft => StochSync { steps: 5, ode_steps: 8, min_ode_steps: 3, ..small },
             Self::Small => small,
+            Self::Turbo => StochSync {
+                steps: 12,
+                warmup_steps: 1,
+                seam_removal_steps: 0,
+                ode_steps: 4,
+                solver: OdeSolver::Ddim,
+                guidance_scale: 1.0,
+                ..official
+            },
+            Self::Upscale => StochSync {
+                steps: 12,
+                t_max: 600.0,
+                warmup_steps: 0,
+                seam_removal_steps: 4,
+                ode_steps: 30,
+                fov: 36.0,
+                used_fov: 36.0,
+                ..official
+            },
         }
     }
 }

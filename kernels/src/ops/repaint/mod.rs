@@ -46,7 +46,7 @@ pub struct Repaint<'a> {
     pub x: &'a Tensor,
     /// Known clean values, `[B, h, w, C]` f32.
     pub known: &'a Tensor,
-    /// `[h, w]` f32, the same for all views.
+    /// `[h, w]` f32, the same for all views, or `[B, h, w]`.
     pub mask: &'a Tensor,
     /// View id of each batch row, u32 `[B]`.
     pub views: &'a Tensor,
@@ -67,7 +67,8 @@ struct Params {
     c4: u32,
     channels: u32,
     pixels: u32,
-    pad: [u32; 3],
+    mask_view: u32,
+    pad: [u32; 2],
 }
 
 /// Overwrites what is not free, in place. The id is for [`params()`] of the next step.
@@ -79,7 +80,7 @@ pub fn repaint(rec: &mut Recorder, repaint: &Repaint<'_>) -> DispatchId {
     assert_view_ids("repaint", repaint.views, dims);
     let shape = ImageShape::new("repaint", dims);
     assert!(
-        repaint.known.dims() == dims && repaint.mask.dims() == &dims[1..3],
+        repaint.known.dims() == dims && (repaint.mask.dims() == &dims[1..3] || repaint.mask.dims() == &dims[..3]),
         "repaint: x {dims:?}, known {:?}, mask {:?}",
         repaint.known.dims(),
         repaint.mask.dims()
@@ -93,15 +94,15 @@ pub fn repaint(rec: &mut Recorder, repaint: &Repaint<'_>) -> DispatchId {
         store: Store::F32,
         overrides: &[],
         bind: &[repaint.known, repaint.mask, repaint.views, repaint.x],
-        params: &params(dims, &repaint.scalars),
+        params: &params(dims, repaint.mask.dims(), &repaint.scalars),
         grid: linear_grid(shape.count as usize, 64, caps.grid),
         flops: 100 * repaint.x.shape().len() as u64,
     })
 }
 
-/// Params of a [`fn@repaint`] dispatch on a state of `dims`, for `Recording::set_params`.
+/// Params of a [`fn@repaint`] dispatch on a state of `dims` with a mask of these, for `Recording::set_params`.
 #[must_use]
-pub fn params(dims: &[usize], scalars: &RepaintScalars) -> Vec<u8> {
+pub fn params(dims: &[usize], mask: &[usize], scalars: &RepaintScalars) -> Vec<u8> {
     let shape = ImageShape::new("repaint", dims);
     bytemuck::bytes_of(&Params {
         key: scalars.key.words(),
@@ -114,7 +115,8 @@ pub fn params(dims: &[usize], scalars: &RepaintScalars) -> Vec<u8> {
         c4: shape.c4,
         channels: shape.channels,
         pixels: shape.pixels,
-        pad: [0; 3],
+        mask_view: if mask.len() == 3 { (dims[1] * dims[2].next_multiple_of(4)) as u32 } else { 0 },
+        pad: [0; 2],
     })
     .to_vec()
 }
@@ -132,8 +134,10 @@ mod tests {
                 let dims = [draw.dim(4), draw.dim(17), draw.dim(33), draw.dim(9)];
                 let (x, xs) = variant.normal(&mut draw, &dims).unwrap();
                 let (known, knowns) = variant.normal(&mut draw, &dims).unwrap();
-                let masks: Vec<f64> = (0..dims[1] * dims[2]).map(|_| draw.unit()).collect();
-                let (mask, masks) = variant.tensor(&masks, &dims[1..3]).unwrap();
+                // Every other case has a mask for each view.
+                let mask_dims = if case % 2 == 0 { &dims[1..3] } else { &dims[..3] };
+                let masks: Vec<f64> = (0..mask_dims.iter().product()).map(|_| draw.unit()).collect();
+                let (mask, masks) = variant.tensor(&masks, mask_dims).unwrap();
                 let ids: Vec<u32> = (0..dims[0]).map(|_| draw.below(50) as u32).collect();
                 let views = variant.ctx.upload_u32(&ids, &[dims[0]]).unwrap();
                 let key = NoiseKey { seed: draw.bits(), trajectory: 3, purpose: 3 << 24, step: draw.below(99) as u32 };

@@ -11,7 +11,7 @@ pub fn repaint(dims: [usize; 4], values: [&[f64]; 3], views: &[u32], scalars: &R
     let pixels = dims[1] * dims[2];
     (0..x.len())
         .map(|i| {
-            let free = mask[i / dims[3] % pixels] as f32 >= scalars.threshold;
+            let free = mask[i / dims[3] % mask.len().max(pixels)] as f32 >= scalars.threshold;
             let kept = f64::from(scalars.signal) * known[i] + f64::from(scalars.sigma) * noise[i];
             if free { x[i] } else { kept }
         })

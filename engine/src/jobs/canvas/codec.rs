@@ -1,13 +1,16 @@
-//! Views between canvas and latents: project and encode, decode and keep.
+//! Views between an RGB canvas and latents: project and encode, decode and keep.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use syncline_kernels::gpu::{Recorder, Recording};
-use syncline_kernels::ops::convert::convert;
+use syncline_kernels::ops::convert::{convert, convert_scaled};
 use syncline_kernels::ops::finite::{self, finite};
 use syncline_kernels::tensor::{Elem, Tensor};
 
+use super::registers::Registers;
 use crate::error::{Error, Result};
+use crate::methods::{CanvasReg, Op, Plan, ViewReg};
 use crate::models::Wrap;
 use crate::pipeline::StableDiffusion;
 use crate::spaces::{self, Project, Space, VIEW_WORDS, View};
@@ -20,29 +23,16 @@ const TOGETHER_BYTES: u64 = 1 << 30;
 pub(super) struct ViewCodec {
     model: Arc<StableDiffusion>,
     chunk: usize,
-    cameras: Tensor,
+    words: Tensor,
     encode: Recording,
     decode: Recording,
     report: Tensor,
     /// Encoded latents to their place in the batch, per chunk.
     place: Vec<Recording>,
-    /// State of the batch to the decoder's input, per chunk.
-    pick: Vec<Recording>,
+    /// A view register to the decoder's input, per chunk.
+    pick: BTreeMap<ViewReg, Vec<Recording>>,
     /// Decoded views to their place among all views, per set and chunk.
     keep: Vec<Recording>,
-}
-
-/// Where views and latents of a canvas job live.
-#[derive(Clone, Debug)]
-pub(super) struct ViewTensors {
-    /// The canvas.
-    pub(super) canvas: Tensor,
-    /// Encoded views `[V, h, w, C]`, scaled as the sampler has them.
-    pub(super) latents: Tensor,
-    /// State of the sampler `[V, h, w, C]`.
-    pub(super) x: Tensor,
-    /// Decoded views of the last sets, `[sets · V, H, W, 3]`, -1..1.
-    pub(super) views: Tensor,
 }
 
 /// All views at once when that fits, else one by one.
@@ -79,29 +69,54 @@ fn copy(model: &StableDiffusion, from: &Tensor, to: &Tensor) -> Result<Recording
     Ok(rec.finish()?)
 }
 
+/// Projects the picture and encodes `words.dims()[0]` views; returns the latents, scaled as the sampler has them.
+fn record_encode(
+    model: &StableDiffusion,
+    space: &dyn Space,
+    (picture, words, report): (&Tensor, &Tensor, &Tensor),
+) -> Result<(Recording, Tensor)> {
+    let ctx = &model.ctx;
+    let chunk = words.dims()[0];
+    let ids = ctx.upload_u32(&vec![0; chunk], &[chunk])?;
+    let mut rec = Recorder::new(ctx);
+    rec.set_layer("project");
+    // RGB on the canvas is 0..1, the autoencoder's -1..1.
+    let options = Project {
+        geometry: space.geometry(),
+        interpolation: space.interpolation(),
+        size: space.view_size(),
+        canvas: picture,
+        words,
+        views: &ids,
+        map: [2.0, -1.0],
+        elem: model.elem(),
+    };
+    let image = spaces::project(&mut rec, &options);
+    let mean = model.vae.record_encode(&mut rec, &image, Wrap::default()).mean;
+    rec.set_layer("scaling_factor");
+    let factor = model.vae.config().scaling_factor as f32;
+    let latent = convert_scaled(&mut rec, &mean, Elem::F32, factor);
+    finite(&mut rec, &latent, report);
+    let latent = rec.keep(&latent)?;
+    Ok((rec.finish()?, latent))
+}
+
 impl ViewCodec {
-    pub(super) fn new(model: &Arc<StableDiffusion>, space: &dyn Space, tensors: &ViewTensors) -> Result<Self> {
-        let &[count, h, w, _] = tensors.latents.dims() else { unreachable!("latents are [V, h, w, C]") };
+    pub(super) fn new(
+        model: &Arc<StableDiffusion>,
+        space: &dyn Space,
+        plan: &Plan,
+        registers: &mut Registers,
+    ) -> Result<Self> {
+        let known = registers.get(ViewReg::Known)?;
+        let picture = registers.get(CanvasReg::Picture)?;
+        let Some(kept) = registers.kept.clone() else { unreachable!("decoded views are kept") };
+        let &[count, h, w, _] = known.dims() else { unreachable!("latents are [V, h, w, C]") };
         let ctx = &model.ctx;
         let chunk = chunk_size(model, count, [h, w])?;
-        let cameras = ctx.named_tensor("chunk views", &[chunk, VIEW_WORDS], Elem::F32)?;
-        let ids = ctx.upload_u32(&vec![0; chunk], &[chunk])?;
+        let words = ctx.named_tensor("chunk views", &[chunk, VIEW_WORDS], Elem::F32)?;
         let report = finite::new_report(ctx)?;
-        let mut rec = Recorder::new(ctx);
-        rec.set_layer("project");
-        let (canvas, elem) = (&tensors.canvas, model.elem());
-        // Canvas RGB is 0..1, the autoencoder's -1..1.
-        let (geometry, interpolation, size) = (space.geometry(), space.interpolation(), space.view_size());
-        let (words, views, map) = (&cameras, &ids, [2.0, -1.0]);
-        let project = Project { geometry, interpolation, size, canvas, words, views, map, elem };
-        let image = spaces::project(&mut rec, &project);
-        let mean = model.vae.record_encode(&mut rec, &image, Wrap::default()).mean;
-        rec.set_layer("scaling_factor");
-        let factor = model.vae.config().scaling_factor as f32;
-        let latent = syncline_kernels::ops::convert::convert_scaled(&mut rec, &mean, Elem::F32, factor);
-        finite(&mut rec, &latent, &report);
-        let latent = rec.keep(&latent)?;
-        let encode = rec.finish()?;
+        let (encode, latent) = record_encode(model, space, (&picture, &words, &report))?;
         let input = ctx.named_tensor("decoder input", latent.dims(), Elem::F32)?;
         let mut rec = Recorder::new(ctx);
         let rgb = model.vae.record_decode_scaled(&mut rec, &input, Wrap::default());
@@ -110,14 +125,23 @@ impl ViewCodec {
         let decode = rec.finish()?;
         let at = |tensor: &Tensor, i: usize| tensor.slice(i * chunk, chunk);
         let chunks = count / chunk;
-        let kept = tensors.views.dims()[0] / chunk;
+        let slots = kept.dims()[0] / chunk;
+        let mut pick = BTreeMap::new();
+        for op in &plan.ops {
+            let Op::Fuse { from, .. } = *op else { continue };
+            if let std::collections::btree_map::Entry::Vacant(entry) = pick.entry(from) {
+                let latents = registers.get(from)?;
+                let parts = (0..chunks).map(|i| copy(model, &at(&latents, i), &input));
+                entry.insert(parts.collect::<Result<Vec<_>>>()?);
+            }
+        }
         Ok(Self {
-            place: (0..chunks).map(|i| copy(model, &latent, &at(&tensors.latents, i))).collect::<Result<_>>()?,
-            pick: (0..chunks).map(|i| copy(model, &at(&tensors.x, i), &input)).collect::<Result<_>>()?,
-            keep: (0..kept).map(|i| copy(model, &rgb, &at(&tensors.views, i))).collect::<Result<_>>()?,
+            place: (0..chunks).map(|i| copy(model, &latent, &at(&known, i))).collect::<Result<_>>()?,
+            keep: (0..slots).map(|i| copy(model, &rgb, &at(&kept, i))).collect::<Result<_>>()?,
+            pick,
             model: model.clone(),
             chunk,
-            cameras,
+            words,
             encode,
             decode,
             report,
@@ -130,23 +154,24 @@ impl ViewCodec {
     }
 
     /// Aims the encoder at chunk `i` of a set.
-    pub(super) fn aim(&self, set: &[View], i: usize) -> Result<()> {
-        let words: Vec<f32> = set[i * self.chunk..(i + 1) * self.chunk].iter().flat_map(View::words).collect();
-        Ok(self.model.ctx.write(&self.cameras, &words)?)
+    pub(super) fn aim(&self, views: &[View], i: usize) -> Result<()> {
+        let chunk = &views[i * self.chunk..(i + 1) * self.chunk];
+        let words: Vec<f32> = chunk.iter().flat_map(View::words).collect();
+        Ok(self.model.ctx.write(&self.words, &words)?)
     }
 
-    /// The recordings of one chunk, in order: project and encode, then the copy into the batch.
+    /// Part 0 of a chunk: project and encode, 1: copy into the batch.
     pub(super) fn encode(&mut self, i: usize, part: usize) -> &mut Recording {
         if part == 0 { &mut self.encode } else { &mut self.place[i] }
     }
 
-    /// The recordings of one chunk, in order: copy out of the batch, decode, copy among all views of set `set`.
-    pub(super) fn decode(&mut self, set: usize, i: usize, part: usize) -> &mut Recording {
+    /// Part 0 of a chunk: copy out of the batch, 1: decode, 2: copy among all views of set `set`.
+    pub(super) fn decode(&mut self, from: ViewReg, set: usize, i: usize, part: usize) -> Option<&mut Recording> {
         let chunks = self.chunks();
         match part {
-            0 => &mut self.pick[i],
-            1 => &mut self.decode,
-            _ => &mut self.keep[set * chunks + i],
+            0 => self.pick.get_mut(&from)?.get_mut(i),
+            1 => Some(&mut self.decode),
+            _ => self.keep.get_mut(set * chunks + i),
         }
     }
 

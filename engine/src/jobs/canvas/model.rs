@@ -1,0 +1,233 @@
+//! What a canvas is sampled with: a model with its prompts, or in tests an analytic one.
+
+use std::sync::Arc;
+
+use syncline_kernels::gpu::{Context, Recorder, Recording};
+use syncline_kernels::tensor::{Elem, Tensor};
+
+use crate::denoiser::Denoiser;
+use crate::error::{Error, Result};
+use crate::guidance::Guidance;
+use crate::jobs::check_host;
+use crate::methods::Plan;
+use crate::models::Wrap;
+use crate::pipeline::{Conditioning, EncodeText, GuidedUNet, StableDiffusion};
+use crate::schedulers::NoiseSchedule;
+use crate::spaces::{Space, View};
+
+/// A denoiser for the views of a canvas.
+pub trait CanvasModel {
+    /// The device it computes on.
+    fn context(&self) -> &Context;
+
+    /// The next recording to run before anything else, or `None` when it is ready.
+    ///
+    /// # Errors
+    /// When the device has no room.
+    fn next(&mut self) -> Result<Option<&mut Recording>>;
+
+    /// The recording that `next` gave has run.
+    ///
+    /// # Errors
+    /// A numeric failure in its results.
+    fn done(&mut self) -> Result<()>;
+
+    /// Aims it at these views. `true`: the recording of [`CanvasModel::conditioning`] must run before the next evaluation.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    fn look(&mut self, views: &[View]) -> Result<bool>;
+
+    /// See [`CanvasModel::look`].
+    fn conditioning(&mut self) -> Option<&mut Recording>;
+
+    /// The denoiser, once ready.
+    fn denoiser(&self) -> &dyn Denoiser;
+
+    /// The autoencoder between latents and RGB; models without one work on latent canvases.
+    fn autoencoder(&self) -> Option<&Arc<StableDiffusion>>;
+
+    /// Tokens of the longest prompt that were cut off.
+    fn truncated_tokens(&self) -> usize {
+        0
+    }
+}
+
+/// What each view is to show.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ViewPrompts {
+    /// What to show where nothing else is said.
+    pub prompt: String,
+    /// What not to show.
+    pub negative: String,
+    /// Prompts of regions, by their index.
+    pub regions: Vec<String>,
+    /// Appended where a view looks up by more than [`ViewPrompts::beyond`], and where it looks down.
+    pub steep: Option<[String; 2]>,
+    /// Elevation in degrees.
+    pub beyond: f64,
+}
+
+impl ViewPrompts {
+    /// One prompt for all.
+    #[must_use]
+    pub fn new(prompt: &str, negative: &str) -> Self {
+        Self { prompt: prompt.to_owned(), negative: negative.to_owned(), ..Self::default() }
+    }
+
+    /// The text of a view.
+    #[must_use]
+    pub fn text(&self, view: &View) -> String {
+        let base = view.region().and_then(|region| self.regions.get(region)).unwrap_or(&self.prompt);
+        let elevation = view.direction.map_or(0.0, |[_, elevation]| elevation);
+        match &self.steep {
+            Some([up, _]) if elevation > self.beyond => append(base, up),
+            Some([_, down]) if elevation < -self.beyond => append(base, down),
+            _ => base.clone(),
+        }
+    }
+}
+
+/// The suffix leads: what stands first in a prompt weighs most, and a view of the ground shows no horizon.
+fn append(base: &str, suffix: &str) -> String {
+    if suffix.is_empty() { base.to_owned() } else { format!("{suffix}, {base}") }
+}
+
+/// A Stable Diffusion model with the prompts of all views.
+#[derive(Debug)]
+pub struct PromptedUNet {
+    model: Arc<StableDiffusion>,
+    prompts: ViewPrompts,
+    guidance: Guidance,
+    batch: usize,
+    size: [usize; 2],
+    texts: Vec<String>,
+    encode: EncodeText,
+    /// States of each text, the negative prompt last.
+    states: Vec<Vec<f32>>,
+    conditioning: Option<Conditioning>,
+    /// Which text each view has now.
+    shown: Vec<usize>,
+}
+
+impl PromptedUNet {
+    /// Checks sizes and records the text encoder on every text that any view of the plan needs.
+    ///
+    /// # Errors
+    /// When the model takes more than latents, a size is refused or the device has no room.
+    pub fn new(model: &Arc<StableDiffusion>, prompts: ViewPrompts, plan: &Plan, space: &dyn Space) -> Result<Self> {
+        model.require_plain_latents()?;
+        let [height, width] = space.view_size();
+        let size = model.latent_size(height, width)?;
+        let mut texts: Vec<String> = Vec::new();
+        let steps: std::collections::BTreeSet<usize> = plan.looks().collect();
+        for view in steps.iter().flat_map(|step| space.views(*step)) {
+            let text = prompts.text(&view);
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
+        let scale = if plan.guided() { 2.0 } else { 1.0 };
+        let guidance = Guidance::ClassifierFree { scale }.reduced();
+        let all: Vec<String> = texts.iter().chain([&prompts.negative]).cloned().collect();
+        let encode = EncodeText::new(model, &all)?;
+        let model = model.clone();
+        let (states, shown) = (Vec::new(), Vec::new());
+        let batch = space.view_count();
+        Ok(Self { model, prompts, guidance, batch, size, texts, encode, states, conditioning: None, shown })
+    }
+
+    fn rows(&self) -> Vec<&[f32]> {
+        let negative = self.states[self.texts.len()].as_slice();
+        let positive = self.shown.iter().map(|i| self.states[*i].as_slice());
+        let unconditional = if self.guidance.rows().len() > 1 { self.batch } else { 0 };
+        std::iter::repeat_n(negative, unconditional).chain(positive).collect()
+    }
+}
+
+impl CanvasModel for PromptedUNet {
+    fn context(&self) -> &Context {
+        &self.model.ctx
+    }
+
+    fn next(&mut self) -> Result<Option<&mut Recording>> {
+        Ok(self.states.is_empty().then(|| self.encode.recording()))
+    }
+
+    fn done(&mut self) -> Result<()> {
+        let states = self.encode.states(&self.model)?;
+        check_host(states.iter().flatten(), "text", self.encode.recording())?;
+        self.states = states;
+        // Any text for now, so that the denoiser can be recorded; the first look brings the right ones.
+        self.shown = vec![usize::MAX; self.batch];
+        let negative = self.states[self.texts.len()].as_slice();
+        let rows = vec![negative; self.batch * self.guidance.rows().len()];
+        self.conditioning = Some(Conditioning::new(&self.model, &rows)?);
+        Ok(())
+    }
+
+    fn look(&mut self, views: &[View]) -> Result<bool> {
+        let text = |view: &View| {
+            let text = self.prompts.text(view);
+            self.texts.iter().position(|known| *known == text).ok_or(text)
+        };
+        let shown = views.iter().map(text).collect::<Result<Vec<_>, _>>();
+        let shown = shown.map_err(|text| Error::Input {
+            what: "view prompt",
+            found: text,
+            expected: "a text of the views the plan was made for".into(),
+        })?;
+        if shown == self.shown {
+            return Ok(false);
+        }
+        self.shown = shown;
+        if let Some(conditioning) = &self.conditioning {
+            conditioning.write(&self.model, &self.rows())?;
+        }
+        Ok(true)
+    }
+
+    fn conditioning(&mut self) -> Option<&mut Recording> {
+        self.conditioning.as_mut().map(Conditioning::recording)
+    }
+
+    fn denoiser(&self) -> &dyn Denoiser {
+        self
+    }
+
+    fn autoencoder(&self) -> Option<&Arc<StableDiffusion>> {
+        Some(&self.model)
+    }
+
+    fn truncated_tokens(&self) -> usize {
+        self.encode.truncated.iter().copied().max().unwrap_or(0)
+    }
+}
+
+impl Denoiser for PromptedUNet {
+    fn noise_schedule(&self) -> &NoiseSchedule {
+        &self.model.noise_schedule
+    }
+
+    fn guidance(&self) -> &Guidance {
+        &self.guidance
+    }
+
+    fn batch(&self) -> usize {
+        self.batch
+    }
+
+    fn latent_dims(&self) -> [usize; 3] {
+        [self.size[0], self.size[1], self.model.latent_channels()]
+    }
+
+    fn elem(&self) -> Elem {
+        self.model.elem()
+    }
+
+    fn record(&self, rec: &mut Recorder, sample: &Tensor, timesteps: &Tensor) -> Tensor {
+        let Some(conditioning) = &self.conditioning else { unreachable!("recorded before the text is encoded") };
+        let (model, guidance, batch, size) = (&self.model, self.guidance, self.batch, self.size);
+        GuidedUNet { model, conditioning, guidance, batch, size, wrap: Wrap::default() }.record(rec, sample, timesteps)
+    }
+}

@@ -1,0 +1,197 @@
+//! Recordings of the small operations between evaluations, made when first needed.
+
+use std::collections::BTreeMap;
+
+use syncline_kernels::gpu::{Context, DispatchId, Recorder, Recording};
+use syncline_kernels::ops::mix::{self, MixScalars, mix};
+use syncline_kernels::ops::noise::NoiseKey;
+use syncline_kernels::tensor::{Elem, Tensor};
+
+use super::registers::Registers;
+use crate::error::Result;
+use crate::methods::{CanvasReg, Fusion, Mix, Reg, ViewReg};
+use crate::spaces::{self, Fuse, FuseScalars, Interpolation, Project, Space, Weight};
+
+/// Views of the last sets are weighed by cos^k of the angle to their axes: each shows its own middle almost alone (half
+/// way between two axes 36° apart they share alike, 3° off that 15 : 1) and has faded out at its border. A linear ramp from
+/// border to middle mixes two pictures everywhere, which costs sharpness.
+const FADE_EXPONENT: f32 = 80.0;
+
+/// What a recording does; its numbers are set before each run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Key {
+    Mix {
+        target: Reg,
+        terms: [Option<Reg>; 2],
+        noisy: bool,
+    },
+    Project {
+        from: CanvasReg,
+        to: ViewReg,
+        nearest: bool,
+    },
+    /// Latent views into a latent canvas.
+    Fuse {
+        from: ViewReg,
+        to: CanvasReg,
+    },
+    /// Decoded views of a set into the picture; `None`: of all sets.
+    Picture {
+        set: Option<usize>,
+        overlap: bool,
+    },
+}
+
+/// Recordings by what they do.
+#[derive(Debug, Default)]
+pub(super) struct Recordings {
+    made: BTreeMap<Key, (Recording, Option<DispatchId>)>,
+}
+
+impl Recordings {
+    /// The recording, made now if it was not.
+    pub(super) fn get(&mut self, key: Key, space: &dyn Space, registers: &mut Registers, ctx: &Context) -> Result<()> {
+        if !self.made.contains_key(&key) {
+            let made = record(key, space, registers, ctx)?;
+            self.made.insert(key, made);
+        }
+        Ok(())
+    }
+
+    /// A recording that was made before.
+    pub(super) fn recording(&mut self, key: Key) -> Option<&mut Recording> {
+        self.made.get_mut(&key).map(|(recording, _)| recording)
+    }
+
+    /// Numbers of the next run of a sum.
+    pub(super) fn set_mix(&mut self, op: &Mix, dims: &[usize], key: NoiseKey) {
+        let Some((recording, Some(id))) = self.made.get_mut(&mix_key(op)) else { return };
+        let factor = |i: usize| op.terms[i].map_or(0.0, |(_, factor)| factor as f32);
+        let scalars = MixScalars { own: op.own as f32, a: factor(0), b: factor(1), sigma: op.sigma as f32, key };
+        recording.set_params(*id, &mix::params(dims, &scalars));
+    }
+}
+
+/// The key of a sum.
+pub(super) fn mix_key(op: &Mix) -> Key {
+    Key::Mix { target: op.target, terms: op.terms.map(|term| term.map(|(reg, _)| reg)), noisy: op.sigma != 0.0 }
+}
+
+/// The key of a fusion into the picture.
+pub(super) fn picture_key(fusion: Fusion, set: usize) -> Key {
+    match fusion {
+        Fusion::Fade => Key::Picture { set: None, overlap: false },
+        Fusion::Overlap => Key::Picture { set: Some(set), overlap: true },
+        Fusion::Average => Key::Picture { set: Some(set), overlap: false },
+    }
+}
+
+fn record(
+    key: Key,
+    space: &dyn Space,
+    registers: &mut Registers,
+    ctx: &Context,
+) -> Result<(Recording, Option<DispatchId>)> {
+    let mut rec = Recorder::new(ctx);
+    let id = match key {
+        Key::Mix { target, terms, noisy } => Some(record_mix(&mut rec, registers, target, terms, noisy)?),
+        Key::Project { from, to, nearest } => {
+            rec.set_layer("project");
+            let (canvas, to) = (registers.get(from)?, registers.get(to)?);
+            let interpolation = if nearest { Interpolation::Nearest } else { space.interpolation() };
+            let views = spaces::project(
+                &mut rec,
+                &Project {
+                    geometry: space.geometry(),
+                    interpolation,
+                    size: [to.dims()[1], to.dims()[2]],
+                    canvas: &canvas,
+                    words: &registers.used,
+                    views: &registers.ids,
+                    map: [1.0, 0.0],
+                    elem: Elem::F32,
+                },
+            );
+            rec.place(&views, &to);
+            None
+        }
+        Key::Fuse { from, to } => {
+            rec.set_layer("fuse");
+            let (views, canvas) = (registers.get(from)?, registers.get(to)?);
+            let Some(coverage) = registers.latent_coverage.clone() else { unreachable!("a latent canvas has one") };
+            let (words, regions) = (&registers.used, registers.regions[1].as_ref());
+            let scalars = FuseScalars::default();
+            let targets = (&canvas, &coverage);
+            record_fuse(&mut rec, space, targets, (&views, words, regions), (Weight::Count, scalars));
+            None
+        }
+        Key::Picture { set, overlap } => {
+            record_picture(&mut rec, space, registers, (set, overlap))?;
+            None
+        }
+    };
+    Ok((rec.finish()?, id))
+}
+
+fn record_mix(
+    rec: &mut Recorder,
+    registers: &mut Registers,
+    target: Reg,
+    terms: [Option<Reg>; 2],
+    noisy: bool,
+) -> Result<DispatchId> {
+    rec.set_layer("mix");
+    let target_tensor = registers.images(target)?;
+    let terms = terms.into_iter().flatten().map(|term| registers.images(term)).collect::<Result<Vec<_>>>()?;
+    let terms: Vec<&Tensor> = terms.iter().collect();
+    let ids = if matches!(target, Reg::Canvas(_)) { &registers.canvas_id } else { &registers.ids };
+    let noise = noisy.then_some(ids);
+    Ok(mix(rec, &mix::Mix { target: &target_tensor, terms: &terms, noise, scalars: MixScalars::default() }))
+}
+
+type Sources<'a> = (&'a Tensor, &'a Tensor, Option<&'a Tensor>);
+
+fn record_fuse(
+    rec: &mut Recorder,
+    space: &dyn Space,
+    (canvas, coverage): (&Tensor, &Tensor),
+    (views, words, regions): Sources<'_>,
+    (weight, scalars): (Weight, FuseScalars),
+) {
+    let (geometry, interpolation) = (space.geometry(), space.interpolation());
+    let fuse = Fuse { geometry, interpolation, canvas, coverage, views, words, regions, weight, scalars };
+    spaces::fuse(rec, &fuse);
+}
+
+/// Decoded views into the picture: of one set, or of all.
+fn record_picture(
+    rec: &mut Recorder,
+    space: &dyn Space,
+    registers: &mut Registers,
+    (set, overlap): (Option<usize>, bool),
+) -> Result<()> {
+    rec.set_layer("fuse");
+    let picture = registers.get(CanvasReg::Picture)?;
+    let Some(kept) = registers.kept.clone() else { unreachable!("decoded views are kept") };
+    let count = space.view_count();
+    // What a view shows beyond its used field is a ramp into its neighbours.
+    let ramp = space.views(0).first().map_or(0.0, crate::spaces::View::unused_share);
+    let overlaps = overlap && ramp > 1e-3;
+    let (views, words, weight) = match set {
+        None => (kept, registers.kept_words.clone(), Weight::Cosine),
+        Some(set) if overlaps => (kept.slice(set * count, count), registers.whole.clone(), Weight::Feather),
+        Some(set) => (kept.slice(set * count, count), registers.used.clone(), Weight::Count),
+    };
+    // Decoded values are -1..1; the clamp keeps repeated passes through the autoencoder from running away (official code).
+    let scalars = FuseScalars {
+        gain: 0.5,
+        offset: 0.5,
+        clamp: Some([0.01, 0.99]),
+        feather: if overlaps { (2.0 * ramp).min(1.0) as f32 } else { 1.0 },
+        exponent: FADE_EXPONENT,
+        ..FuseScalars::default()
+    };
+    let targets = (&picture, &registers.coverage.clone());
+    record_fuse(rec, space, targets, (&views, &words, registers.regions[0].as_ref()), (weight, scalars));
+    Ok(())
+}

@@ -1,0 +1,274 @@
+//! Tensors and recordings of a canvas job.
+
+use std::sync::Arc;
+
+use syncline_kernels::gpu::{Context, DispatchId, Recorder, Recording};
+use syncline_kernels::ops::convert::convert;
+use syncline_kernels::ops::noise::NoiseKey;
+use syncline_kernels::ops::project_renoise::{ProjectRenoise, Projection, RenoiseScalars, project_renoise};
+use syncline_kernels::ops::repaint::{Repaint, RepaintScalars, params as repaint_params, repaint};
+use syncline_kernels::tensor::{Elem, Tensor};
+
+use super::bootstrap::Bootstrap;
+use super::codec::ViewCodec;
+use super::model::CanvasModel;
+use super::recordings::{Key, Recordings, mix_key, picture_key};
+use super::registers::{Registers, Sizes};
+use super::{CanvasOptions, Keep, Regions};
+use crate::error::{Error, Result};
+use crate::jobs::denoise::{Denoise, FreshNoise};
+use crate::methods::stochsync::BlendMask;
+use crate::methods::{CanvasReg, Medium, Mix, Op, ViewReg};
+use crate::models::Wrap;
+use crate::pipeline::StableDiffusion;
+use crate::schedulers::Level;
+use crate::spaces::{Space, View};
+
+/// What exists once the text is encoded.
+pub(super) struct Work {
+    pub(super) ctx: Context,
+    pub(super) medium: Medium,
+    pub(super) registers: Registers,
+    pub(super) recordings: Recordings,
+    pub(super) codec: Option<ViewCodec>,
+    pub(super) denoise: Denoise,
+    blend: Option<(Recording, DispatchId)>,
+    keep: Option<Recording>,
+    bootstrap: Option<Bootstrap>,
+    whole: Option<Recording>,
+}
+
+impl Work {
+    /// Allocates and records for the plan.
+    pub(super) fn new<M: CanvasModel>(model: &M, options: &CanvasOptions) -> Result<Self> {
+        let (ctx, space, plan) = (model.context(), options.space.as_ref(), &options.plan);
+        let denoiser = model.denoiser();
+        let [h, w, c] = denoiser.latent_dims();
+        let count = denoiser.batch();
+        let ids = ctx.upload_u32(&vec![0; count], &[count])?;
+        let denoise = Denoise::new(ctx, denoiser, FreshNoise::Keyed(ids.clone()))?;
+        let [height, width] = space.canvas_size();
+        let [view_height, view_width] = space.view_size();
+        // As many texels to a latent cell as pixels.
+        let latent_canvas = options.latent_canvas.unwrap_or([height * h / view_height, width * w / view_width]);
+        let sizes = Sizes { latent: [count, h, w, c], latent_canvas, decoder: model.autoencoder().is_some() };
+        let sampler = (denoise.x.clone(), denoise.clean.clone(), ids);
+        let mut registers = Registers::new(ctx, space, plan, &sizes, sampler)?;
+        let codec = |model: &Arc<StableDiffusion>| ViewCodec::new(model, space, plan, &mut registers);
+        let codec = model.autoencoder().map(codec).transpose()?;
+        if let Some(start) = &options.start {
+            ctx.write(&registers.get(CanvasReg::Canvas)?, start)?;
+        }
+        let blends = plan.ops.iter().any(|op| matches!(op, Op::Blend { .. }));
+        let downscale = [view_height / h, view_width / w];
+        let blend = if blends { Some(record_blend(ctx, &mut registers, downscale)?) } else { None };
+        let keep = options.keep.as_ref().map(|keep| record_keep(ctx, &mut registers, keep, [height, width]));
+        let keep = keep.transpose()?;
+        if let Some(regions) = &options.regions {
+            upload_regions(ctx, &mut registers, regions, [[height, width], latent_canvas])?;
+        }
+        let autoencoder = model.autoencoder();
+        let bootstrap = Bootstrap::new(ctx, autoencoder, options, &mut registers)?;
+        let whole = autoencoder.filter(|_| plan.ops.iter().any(|op| matches!(op, Op::DecodeCanvas)));
+        let whole = whole.map(|model| record_whole(model, space, &mut registers)).transpose()?;
+        let (ctx, medium, recordings) = (ctx.clone(), plan.medium, Recordings::default());
+        Ok(Self { ctx, medium, registers, recordings, codec, denoise, blend, keep, bootstrap, whole })
+    }
+
+    /// Every tensor that lives from one step to the next, by name.
+    pub(super) fn live(&self) -> Vec<(String, Tensor)> {
+        self.registers.live()
+    }
+
+    /// Words and noise ids of the views from now on.
+    pub(super) fn look(&self, views: &[View]) -> Result<()> {
+        let ids: Vec<u32> = views.iter().map(|view| view.id).collect();
+        self.ctx.write_u32(&self.registers.ids, &ids)?;
+        let words = |of: fn(&View) -> Vec<f32>| -> Vec<f32> { views.iter().flat_map(of).collect() };
+        self.ctx.write(&self.registers.used, &words(|view| view.words().to_vec()))?;
+        Ok(self.ctx.write(&self.registers.whole, &words(|view| view.whole_words().to_vec()))?)
+    }
+
+    /// Makes the recordings of an operation; returns how many there are.
+    pub(super) fn parts(&mut self, op: Op, set: usize, space: &dyn Space, step: usize) -> Result<usize> {
+        let chunks = self.codec.as_ref().map_or(0, ViewCodec::chunks);
+        let picture =
+            |reg: CanvasReg| reg == CanvasReg::Picture || (self.medium == Medium::Rgb && reg == CanvasReg::Canvas);
+        Ok(match op {
+            Op::Project { from, .. } if picture(from) => 2 * chunks,
+            Op::Fuse { to, fusion, .. } if picture(to) => {
+                self.make(picture_key(fusion, set), space)?;
+                if fusion == crate::methods::Fusion::Fade {
+                    return Ok(1);
+                }
+                self.registers.keep_step(set, step, space)?;
+                3 * chunks + 1
+            }
+            Op::Project { from, to, nearest } => self.make(Key::Project { from, to, nearest }, space)?,
+            Op::Fuse { from, to, .. } => self.make(Key::Fuse { from, to }, space)?,
+            Op::Mix(mix) => self.make(mix_key(&mix), space)?,
+            Op::Evaluate(_) | Op::Blend { .. } | Op::Keep | Op::Outside | Op::DecodeCanvas => 1,
+            Op::Look { .. } | Op::EndStep { .. } => 0,
+            Op::Background { .. } => 0,
+            // TEMP
+            Op::Scatter | Op::Adam(_) => 0,
+        })
+    }
+
+    fn make(&mut self, key: Key, space: &dyn Space) -> Result<usize> {
+        self.recordings.get(key, space, &mut self.registers, &self.ctx)?;
+        Ok(1)
+    }
+
+    /// The recording of a part.
+    pub(super) fn recording(&mut self, op: Op, set: usize, part: usize) -> Option<&mut Recording> {
+        let rgb = self.medium == Medium::Rgb;
+        let picture = |reg: CanvasReg| reg == CanvasReg::Picture || (rgb && reg == CanvasReg::Canvas);
+        match op {
+            Op::Project { from, .. } if picture(from) => {
+                self.codec.as_mut().map(|codec| codec.encode(part / 2, part % 2))
+            }
+            Op::Fuse { from, to, fusion } if picture(to) => {
+                let chunks = self.codec.as_ref().map_or(0, ViewCodec::chunks);
+                let decoded = part == 3 * chunks || fusion == crate::methods::Fusion::Fade;
+                if decoded {
+                    return self.recordings.recording(picture_key(fusion, set));
+                }
+                self.codec.as_mut().and_then(|codec| codec.decode(from, set, part / 3, part % 3))
+            }
+            Op::Project { from, to, nearest } => self.recordings.recording(Key::Project { from, to, nearest }),
+            Op::Fuse { from, to, .. } => self.recordings.recording(Key::Fuse { from, to }),
+            Op::Mix(mix) => self.recordings.recording(mix_key(&mix)),
+            Op::Evaluate(_) => Some(self.denoise.recording()),
+            Op::Blend { .. } => self.blend.as_mut().map(|(recording, _)| recording),
+            Op::Keep => self.keep.as_mut(),
+            Op::Outside => self.bootstrap.as_mut().map(|bootstrap| &mut bootstrap.outside),
+            Op::DecodeCanvas => self.whole.as_mut(),
+            _ => None,
+        }
+    }
+
+    /// Aims the encoder at the views of a part.
+    pub(super) fn aim(&mut self, op: Op, views: &[View], part: usize) -> Result<()> {
+        match (op, &self.codec) {
+            (Op::Project { .. }, Some(codec)) if part.is_multiple_of(2) && part / 2 < codec.chunks() => {
+                codec.aim(views, part / 2)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Factors and noise of the next sum.
+    pub(super) fn set_mix(&mut self, mix: &Mix, key: NoiseKey, space: &dyn Space) -> Result<()> {
+        self.make(mix_key(mix), space)?;
+        let dims = self.registers.images(mix.target)?;
+        self.recordings.set_mix(mix, dims.dims(), key);
+        Ok(())
+    }
+
+    /// Writes the colours that views see outside of their regions.
+    pub(super) fn paint_background(&mut self, views: &[View], key: NoiseKey) -> Result<()> {
+        let Some(bootstrap) = &self.bootstrap else { return Ok(()) };
+        Ok(self.ctx.write(&self.registers.get(ViewReg::Kept)?, &bootstrap.paint(views, key))?)
+    }
+
+    /// Threshold, level and noise of the next blending.
+    pub(super) fn set_blend(&mut self, level: Level, threshold: f32, key: NoiseKey) -> Result<()> {
+        let scalars = RepaintScalars { threshold, signal: level.signal as f32, sigma: level.noise as f32, key };
+        let state = self.registers.get(ViewReg::State)?;
+        let params = repaint_params(state.dims(), &state.dims()[1..3], &scalars);
+        if let Some((recording, id)) = &mut self.blend {
+            recording.set_params(*id, &params);
+        }
+        Ok(())
+    }
+
+    /// Fails when a part of the autoencoder has just written NaN or infinity.
+    pub(super) fn check(&mut self, op: Op, part: usize, stage: &str) -> Result<()> {
+        let rgb = self.medium == Medium::Rgb;
+        let Some(codec) = &mut self.codec else { return Ok(()) };
+        let chunks = codec.chunks();
+        match op {
+            Op::Project { from, .. } if (rgb || from == CanvasReg::Picture) && part.is_multiple_of(2) => {
+                let latent = from == CanvasReg::Fused;
+                if latent { Ok(()) } else { codec.check(&format!("{stage}, encode"), false) }
+            }
+            Op::Fuse { to, .. } if (rgb || to == CanvasReg::Picture) && part % 3 == 1 && part < 3 * chunks => {
+                codec.check(&format!("{stage}, decode"), true)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn record_blend(ctx: &Context, registers: &mut Registers, downscale: [usize; 2]) -> Result<(Recording, DispatchId)> {
+    let (x, known) = (registers.get(ViewReg::State)?, registers.get(ViewReg::Known)?);
+    let [h, w] = [x.dims()[1], x.dims()[2]];
+    let mask = BlendMask::horizontal(h, w, downscale[1]);
+    let mask = ctx.upload_named("blend mask", &mask.values, &[h, w], Elem::F32)?;
+    let mut rec = Recorder::new(ctx);
+    rec.set_layer("blend");
+    let (views, scalars) = (&registers.ids, RepaintScalars::default());
+    let id = repaint(&mut rec, &Repaint { x: &x, known: &known, mask: &mask, views, scalars });
+    Ok((rec.finish()?, id))
+}
+
+fn record_keep(ctx: &Context, registers: &mut Registers, keep: &Keep, [h, w]: [usize; 2]) -> Result<Recording> {
+    let source = registers.get(CanvasReg::Source)?;
+    ctx.write(&source, &keep.rgb)?;
+    let canvas = registers.images(CanvasReg::Canvas.into())?;
+    let source = registers.images(CanvasReg::Source.into())?;
+    let mask = ctx.upload_named("mask", &keep.mask, &[h, w], Elem::F32)?;
+    let mut rec = Recorder::new(ctx);
+    rec.set_layer("keep");
+    let scalars = RepaintScalars { threshold: 0.5, signal: 1.0, ..RepaintScalars::default() };
+    let views = &registers.canvas_id;
+    repaint(&mut rec, &Repaint { x: &canvas, known: &source, mask: &mask, views, scalars });
+    Ok(rec.finish()?)
+}
+
+/// Weights of the regions for the picture and, averaged, for the latent canvas.
+fn upload_regions(ctx: &Context, registers: &mut Registers, regions: &Regions, sizes: [[usize; 2]; 2]) -> Result<()> {
+    let [[height, width], [h, w]] = sizes;
+    let upload =
+        |values: &[f32], [h, w]: [usize; 2]| ctx.upload_named("regions", values, &[regions.count, h, w], Elem::F32);
+    registers.regions[0] = Some(upload(&regions.weights, sizes[0])?);
+    let mean = |r: usize, y: usize, x: usize| {
+        let (rows, columns) = (y * height / h..(y + 1) * height / h, x * width / w..(x + 1) * width / w);
+        let count = (rows.len() * columns.len()) as f32;
+        let at = |y: usize, x: usize| regions.weights[(r * height + y) * width + x];
+        rows.flat_map(|y| columns.clone().map(move |x| (y, x))).map(|(y, x)| at(y, x)).sum::<f32>() / count
+    };
+    let cells = (0..regions.count).flat_map(|r| (0..h).flat_map(move |y| (0..w).map(move |x| (r, y, x))));
+    let latent: Vec<f32> = cells.map(|(r, y, x)| mean(r, y, x)).collect();
+    registers.regions[1] = Some(upload(&latent, sizes[1])?);
+    Ok(())
+}
+
+/// The latent canvas as one image, its wrapping edges joined, into the picture.
+fn record_whole(model: &Arc<StableDiffusion>, space: &dyn Space, registers: &mut Registers) -> Result<Recording> {
+    let ctx = &model.ctx;
+    let canvas = registers.images(CanvasReg::Canvas.into())?;
+    let picture = registers.images(CanvasReg::Picture.into())?;
+    let &[_, h, w, _] = canvas.dims() else { unreachable!("images have four dimensions") };
+    let limit = ctx.caps().max_binding.min(ctx.caps().max_buffer);
+    let largest = model.vae.decode_footprint(ctx, [1, h, w]).largest_tensor;
+    if largest > limit {
+        return Err(Error::Input {
+            what: "canvas decoded as a whole",
+            found: format!("{w}x{h} latent cells, {largest} bytes in one tensor"),
+            expected: format!("at most {limit} bytes (the adapter's largest storage binding); use a smaller canvas"),
+        });
+    }
+    let [x, y] = space.views(0).first().map_or([false; 2], View::wraps);
+    let mut rec = Recorder::new(ctx);
+    let rgb = model.vae.record_decode_scaled(&mut rec, &canvas, Wrap { x, y });
+    rec.set_layer("picture");
+    let rgb = convert(&mut rec, &rgb, Elem::F32);
+    let scalars = RenoiseScalars { gain: 0.5, offset: 0.5, ..RenoiseScalars::default() };
+    let (projection, views) = (Projection::Identity, &registers.canvas_id);
+    let options = ProjectRenoise { canvas: &rgb, projection, views, scalars, elem: Elem::F32 };
+    let (unit, _) = project_renoise(&mut rec, &options);
+    rec.place(&unit, &picture);
+    Ok(rec.finish()?)
+}
