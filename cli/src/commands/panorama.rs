@@ -225,7 +225,7 @@ impl Reports {
             caption: "Settings".to_owned(),
             columns: texts(&["", "value"]),
             rows: vec![
-                setting("prompt", &scene.prompts.positive[0]),
+                setting("prompt", &scene.prompts.prompt),
                 setting("negative prompt", &scene.prompts.negative),
                 setting("seed", &scene.seed.to_string()),
                 setting("model", &scene.model.label),
@@ -241,7 +241,7 @@ impl Reports {
         }
         pictures.push(("Independent views as hard tiles: the baseline".to_owned(), independent));
         ReportPage {
-            title: format!("Panorama: {}", scene.prompts.positive[0]),
+            title: format!("Panorama: {}", scene.prompts.prompt),
             summary: "Differences are in units of RGB 0 to 1; a seam ratio of 1 means that borders of views look like \
                       the rest of the picture."
                 .to_owned(),
