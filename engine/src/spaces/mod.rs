@@ -8,10 +8,18 @@
 //! Conventions, the same in both directions: x right, y down, z forward; azimuth grows to the right, elevation upwards;
 //! pixel and texel centres lie at +0.5.
 
+pub mod frames;
 pub mod panorama;
+pub mod regions;
+pub mod sphere;
+pub mod torus;
 pub mod windows;
 
+pub use frames::Frames;
 pub use panorama::Panorama;
+pub use regions::Regions;
+pub use sphere::Sphere;
+pub use torus::Torus;
 pub use windows::Windows;
 
 use syncline_kernels::gpu::{DispatchId, Recorder};
@@ -170,4 +178,19 @@ pub fn fuse(rec: &mut Recorder, fuse: &Fuse<'_>) -> DispatchId {
 /// An option outside its range.
 fn refuse<T>(what: &'static str, found: impl ToString, expected: impl Into<String>) -> Result<T> {
     Err(Error::Input { what, found: found.to_string(), expected: expected.into() })
+}
+
+/// Most columns of an equirectangular canvas.
+const MAX_WIDTH: usize = 8192;
+
+/// Refuses a canvas with fewer texels around than the middle of a view has pixels: each pass would lose detail. `around`: pixels
+/// that would go around, as dense as in a view's middle and as at its border. The largest canvas takes any view.
+fn check_width(width: usize, around: [f64; 2], side: usize, fov: f64) -> Result<()> {
+    let [least, good] = [around[0], 1.2 * around[1]].map(|n| n.ceil().min(MAX_WIDTH as f64));
+    if (width as f64) < least {
+        let expected =
+            format!("at least {least} for views of {side} pixels and {fov} degrees ({good} keeps every pixel)");
+        return refuse("canvas width", width, expected);
+    }
+    Ok(())
 }

@@ -15,11 +15,8 @@ mod views;
 
 pub use views::ViewSet;
 
-use super::{Camera, Geometry, Interpolation, Space, View, refuse};
+use super::{Camera, Geometry, Interpolation, MAX_WIDTH, Space, View, check_width, refuse};
 use crate::error::Result;
-
-/// Most columns of a canvas.
-const MAX_WIDTH: usize = 8192;
 
 /// A panorama with its view sets.
 #[derive(Clone, Debug)]
@@ -65,7 +62,8 @@ impl Panorama {
         if !(options.used_fov > 0.0 && options.used_fov <= options.fov) {
             return refuse("used fov", options.used_fov, "more than 0 and at most the fov");
         }
-        check_width(2 * options.height, options)?;
+        let (side, fov) = (options.view_side, options.fov);
+        check_width(2 * options.height, pixels_around(side, fov, options.used_fov), side, fov)?;
         let used = (0.5 * options.used_fov).to_radians().tan();
         let size = [options.view_side; 2];
         let camera = |rotation| Camera::centred(rotation, options.fov.to_radians(), size).using([used, used]);
@@ -104,21 +102,6 @@ fn pixels_around(side: usize, fov: f64, used_fov: f64) -> [f64; 2] {
     let middle = std::f64::consts::PI * side as f64 / (0.5 * fov.to_radians()).tan();
     // An angle per pixel of cos² / focal.
     [middle, middle / (0.5 * used_fov.to_radians()).cos().powi(2)]
-}
-
-/// Fewer texels than pixels lose detail at every pass through the canvas; the largest canvas takes any view.
-fn check_width(width: usize, options: &PanoramaOptions) -> Result<()> {
-    let [middle, border] = pixels_around(options.view_side, options.fov, options.used_fov);
-    if (width as f64) < middle && width < MAX_WIDTH {
-        let (side, fov) = (options.view_side, options.fov);
-        let (least, good) = (middle.ceil().min(MAX_WIDTH as f64), (1.2 * border).ceil().min(MAX_WIDTH as f64));
-        return refuse(
-            "panorama width",
-            width,
-            format!("at least {least} for views of {side} pixels and {fov} degrees ({good} keeps every pixel)"),
-        );
-    }
-    Ok(())
 }
 
 impl Space for Panorama {
