@@ -2,3 +2,4 @@
 
 pub mod analytic;
 pub mod shaders;
+pub mod stage;
