@@ -7,9 +7,10 @@ use syncline::spaces::panorama::{Panorama, PanoramaOptions, ViewSet};
 use syncline::spaces::sphere::{Sphere, SphereOptions};
 use syncline::spaces::torus::{Torus, TorusOptions};
 use syncline::spaces::windows::{WindowSets, Windows, WindowsOptions};
-use syncline::spaces::{self, Frames, Fuse, FuseScalars, Interpolation, Project, Space, View, Weight};
+use syncline::spaces::{self, Frames, Fuse, FuseScalars, Interpolation, Project, Scatter, Space, View, Weight};
 use syncline_kernels::check::Draw;
 use syncline_kernels::gpu::{Context, ContextOptions, Recorder};
+use syncline_kernels::ops::{finite, scatter_views};
 use syncline_kernels::tensor::Elem;
 
 /// A context that checks everything.
@@ -102,6 +103,36 @@ impl<'a> Stage<'a> {
         rec.finish().unwrap().run().unwrap();
         ctx.verify_guards().unwrap();
         (ctx.read(&canvas).unwrap(), ctx.read(&coverage).unwrap())
+    }
+
+    /// What scattering views into an empty canvas gives.
+    ///
+    /// # Panics
+    /// When the device fails or a value was left out.
+    #[must_use]
+    pub fn scatter(&self, views: &[f32]) -> Vec<f64> {
+        let (ctx, [h, w], count) = (self.ctx, self.space.canvas_size(), self.views.len());
+        let [vh, vw] = self.space.view_size();
+        let views = ctx.upload(views, &[count, vh, vw, self.channels], Elem::F32).unwrap();
+        let words = ctx.upload(&self.words(), &[count, 20], Elem::F32).unwrap();
+        let sums = scatter_views::new_sums(ctx, &[h, w, self.channels]).unwrap();
+        let report = finite::new_report(ctx).unwrap();
+        let mut rec = Recorder::new(ctx);
+        let scatter = Scatter {
+            geometry: self.space.geometry(),
+            interpolation: self.interpolation,
+            views: &views,
+            words: &words,
+            sums: &sums,
+            hits: None,
+            report: &report,
+            gain: 1.0,
+        };
+        spaces::scatter(&mut rec, &scatter);
+        rec.finish().unwrap().run().unwrap();
+        ctx.verify_guards().unwrap();
+        assert_eq!(finite::take_report(ctx, &report).unwrap().count, 0);
+        ctx.read_u32(&sums).unwrap().into_iter().map(|v| f64::from(v as i32) / scatter_views::UNIT).collect()
     }
 
     /// The canvas after it went through the views once, and the coverage.

@@ -79,6 +79,26 @@ fn constants_stay_constant_under_any_weight() {
     }
 }
 
+/// ⟨project z, x⟩ = ⟨z, scatter x⟩.
+#[test]
+fn scattering_is_the_adjoint_of_projecting() {
+    let ctx = context();
+    let mut draw = Draw::new(4);
+    for (name, space) in all() {
+        for interpolation in [Interpolation::Nearest, Interpolation::Bilinear] {
+            let stage = Stage::new(&ctx, space.as_ref(), interpolation, 1);
+            let z = normals(&mut draw, space.canvas_size().iter().product());
+            let views = stage.project(&z);
+            let x = normals(&mut draw, views.len());
+            let left: f64 = views.iter().zip(&x).map(|(a, b)| f64::from(a * b)).sum();
+            let right: f64 = z.iter().zip(stage.scatter(&x)).map(|(a, b)| f64::from(*a) * b).sum();
+            println!("{name} {interpolation:?}: {left} and {right}");
+            // Up to 60000 pixels, each off by some 2^-21 from fixed point and 2^-22 from f32, in random directions.
+            assert!((left - right).abs() < 2e-3 && left.abs() > 0.1, "{name}: {left} and {right}");
+        }
+    }
+}
+
 /// Nearest sampling repeats numbers but draws none twice as often as others: variance stays one. Bilinear means do not keep it.
 #[test]
 fn nearest_views_of_unit_noise_have_unit_variance() {

@@ -26,6 +26,7 @@ use syncline_kernels::gpu::{DispatchId, Recorder};
 pub use syncline_kernels::ops::fuse_views::{FuseScalars, Weight};
 use syncline_kernels::ops::fuse_views::{FuseViews, fuse_views};
 use syncline_kernels::ops::project_renoise::{ProjectRenoise, Projection, RenoiseScalars, project_renoise};
+use syncline_kernels::ops::scatter_views::{ScatterViews, scatter_views};
 use syncline_kernels::ops::views::Lens;
 pub use syncline_kernels::ops::views::{Camera, Geometry, Interpolation, ViewWords};
 use syncline_kernels::tensor::{Elem, Tensor};
@@ -173,6 +174,35 @@ pub fn fuse(rec: &mut Recorder, fuse: &Fuse<'_>) -> DispatchId {
             scalars: fuse.scalars,
         },
     )
+}
+
+/// Options of [`fn@scatter`].
+#[derive(Clone, Copy, Debug)]
+pub struct Scatter<'a> {
+    /// What the words mean.
+    pub geometry: Geometry,
+    /// How the canvas would be sampled by [`fn@project`].
+    pub interpolation: Interpolation,
+    /// Gradients on views `[V, h, w, C]`.
+    pub views: &'a Tensor,
+    /// Words of the views f32 `[V, 20]`.
+    pub words: &'a Tensor,
+    /// Sums u32 `[H, W, C]` in units of 2⁻²⁰, added to; `adam` takes them.
+    pub sums: &'a Tensor,
+    /// Sums of weights alone u32 `[H, W]`.
+    pub hits: Option<&'a Tensor>,
+    /// Counts contributions that are not finite or too large.
+    pub report: &'a Tensor,
+    /// Factor of the gradients.
+    pub gain: f32,
+}
+
+/// The adjoint of [`fn@project`]: pixels add to the texels they would be read from. One dispatch.
+pub fn scatter(rec: &mut Recorder, scatter: &Scatter<'_>) {
+    let (geometry, interpolation, words) = (scatter.geometry, scatter.interpolation, scatter.words);
+    let lens = Lens { geometry, interpolation, words };
+    let Scatter { views, sums, hits, report, gain, .. } = *scatter;
+    scatter_views(rec, &ScatterViews { views, lens, sums, hits, report, gain });
 }
 
 /// An option outside its range.

@@ -1,5 +1,6 @@
 //! The kernels. One folder each: `<name>.wgsl`, the launcher in `mod.rs`, a slow f64 oracle in `oracle.rs`.
 
+pub mod adam;
 pub mod attention;
 pub mod conv2d;
 pub mod convert;
@@ -16,6 +17,7 @@ pub mod model_input;
 pub mod noise;
 pub mod project_renoise;
 pub mod repaint;
+pub mod scatter_views;
 pub mod step;
 pub mod timestep_embedding;
 pub mod views;
@@ -30,6 +32,7 @@ pub(crate) const ACTIVATION: &str = include_str!("../wgsl/lib/activation.wgsl");
 /// Every kernel there is. Validation of all variants, portability tests and docs run over this list.
 #[rustfmt::skip] // One line per entry.
 pub const KERNELS: &[&Kernel] = &[
+    &adam::KERNEL,
     &attention::KERNEL_16,
     &attention::KERNEL_16_LANES,
     &attention::KERNEL_32,
@@ -61,6 +64,7 @@ pub const KERNELS: &[&Kernel] = &[
     &noise::KERNEL,
     &project_renoise::KERNEL,
     &repaint::KERNEL,
+    &scatter_views::KERNEL,
     &step::KERNEL,
     &timestep_embedding::KERNEL,
 ];
