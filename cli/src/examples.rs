@@ -36,6 +36,7 @@ Examples:
   syncline reproject -i meadow.png -o meadow.exr --for godot
   syncline reproject -i \"sky_*.png\" --from three -o panorama.png
   syncline reproject -i meadow.png -o view.png --azimuth 90 --elevation 10 --fov 75 --size 1280x720
+  syncline reproject -i view.png --input-fov 75 --azimuth -90 -o on_the_right.png
   syncline reproject --test-card -o card.png --for unreal --layout row";
 
 pub const CONTACT_SHEET: &str = "\

@@ -33,8 +33,11 @@ pub struct ReprojectArgs {
     /// Convention of the input's faces [default: the neutral one, as without --for]
     #[arg(long, value_enum, value_name = "CONSUMER")]
     pub from: Option<ConsumerName>,
+    /// The input is a perspective view with this vertical field in degrees: it lies ahead, the rest is black
+    #[arg(long, value_name = "DEGREES", conflicts_with = "from")]
+    pub input_fov: Option<f64>,
     /// Instead of an input: a picture whose letters and colours show where every direction went
-    #[arg(long, conflicts_with_all = ["input", "from"])]
+    #[arg(long, conflicts_with_all = ["input", "from", "input_fov"])]
     pub test_card: bool,
     /// Output file (.png, .jpg, .exr, .hdr, .ktx2); six files get _px … before the extension, or in place of a *
     #[arg(short, long, alias = "out")]

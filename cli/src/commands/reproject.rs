@@ -21,8 +21,9 @@ const VIEW_SIZE: [usize; 2] = [768, 1024];
 pub fn run(global: &Global, args: &ReprojectArgs) -> anyhow::Result<()> {
     let wanted = Wanted::check(args)?;
     let viewer = args.environment.viewer.as_deref().map(|path| Target::check(path, args.force)).transpose()?;
-    let (sphere, embedded) = source::read(args)?;
+    let (source, embedded) = source::read(args)?;
     let ctx = device::open(&args.adapter)?;
+    let sphere = source.into_sphere(&ctx)?;
     tracing::info!("on {} ({})", ctx.adapter().name, ctx.adapter().driver);
     let turn = Turn { azimuth: args.azimuth, elevation: args.elevation, roll: args.roll };
     let drawing = Drawing { turn, samples: args.samples };

@@ -246,6 +246,36 @@ mod tests {
         assert_eq!(files_in(dir.path()), [file("sky_py.png", "mine")]);
     }
 
+    /// A limit on the file size with its signal ignored makes the kernel fail the last write half way, as a full disk does.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_disk_that_gets_full_leaves_no_part_of_a_set() {
+        const VARIABLE: &str = "SYNCLINE_TEST_SET_FOLDER";
+        let large = vec![vec![1; 1000], vec![2; 1000], vec![3; 1 << 20]];
+        if let Some(folder) = std::env::var_os(VARIABLE).map(PathBuf::from) {
+            for force in [false, true] {
+                let set = FileSet::check(&folder.join("sky.png"), &SUFFIXES, force).unwrap();
+                let failed = set.write(&large).unwrap_err();
+                assert!(failed.exit_code() == 9 && failed.to_string().starts_with("cannot write "), "{failed}");
+            }
+            // The parent takes this folder as the sign that the writes did fail.
+            fs::create_dir(folder.join("failed as they should")).unwrap();
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("sky_px.png"), "mine").unwrap();
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
+        shell.args([
+            "--exact",
+            "output::file_set::tests::a_disk_that_gets_full_leaves_no_part_of_a_set",
+            "--nocapture",
+        ]);
+        assert!(shell.env(VARIABLE, dir.path()).output().unwrap().status.success());
+        let left = [file("failed as they should", "a folder"), file("sky_px.png", "mine")];
+        assert_eq!(files_in(dir.path()), left);
+    }
+
     #[test]
     fn sets_written_at_the_same_time_do_not_mix() {
         let dir = tempfile::tempdir().unwrap();

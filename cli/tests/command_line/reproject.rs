@@ -117,6 +117,25 @@ fn turns_look_where_they_say() {
 }
 
 #[test]
+fn views_go_back_to_where_they_were_taken() {
+    let folder = with_smooth();
+    let look = ["--azimuth", "50", "--fov", "60", "--size", "200x150"];
+    folder.run(&[&["reproject", "-i", "sky.png", "-o", "view.png"], &look[..]].concat()).exits(0);
+    let back = ["--input-fov", "60", "--azimuth", "-50", "--size", "256x128"];
+    folder.run(&[&["reproject", "-i", "view.png", "-o", "back.png"], &back[..]].concat()).exits(0);
+    let (sky, back) = (rgb(&folder, "sky.png").1, rgb(&folder, "back.png").1);
+    // Azimuth 50 is between the columns 163 and 164; the view is 37 degrees wide on both sides of it, 30 above and below.
+    let pixel = |column: usize, row: usize| 3 * (row * 256 + column)..3 * (row * 256 + column) + 3;
+    for (column, row) in [(163, 64), (145, 64), (180, 64), (163, 50), (170, 78)] {
+        let (was, is) = (&sky[pixel(column, row)], &back[pixel(column, row)]);
+        assert!(was.iter().zip(is).all(|(a, b)| a.abs_diff(*b) <= 3), "{column} {row}: {was:?} {is:?}");
+    }
+    for (column, row) in [(128, 64), (200, 64), (163, 38), (163, 90), (30, 64)] {
+        assert_eq!(back[pixel(column, row)], [0; 3], "{column} {row}");
+    }
+}
+
+#[test]
 fn small_results_average_what_they_cover() {
     let folder = Folder::new();
     // Black and white columns: a display's middle of light is 188.
@@ -195,7 +214,7 @@ fn inputs_that_are_none_are_told_with_what_would_do() {
         save(name, 16, 16);
     }
     save("g_nz.png", 16, 17);
-    let cases: [(&[&str], i32, &[&str]); 18] = [
+    let cases: [(&[&str], i32, &[&str]); 8] = [
         (&["-i", "square.png"], 3, &["square.png: 64x64 pixels, expected a 2:1 panorama", "six files with -i"]),
         (&["-i", "photo.png"], 3, &["64x48 pixels like a cross, but a picture where a cross is empty"]),
         (&["-i", "f_*.png"], 3, &["found 5 of six faces, missing f_nz.png; add them"]),
@@ -208,35 +227,49 @@ fn inputs_that_are_none_are_told_with_what_would_do() {
             &["wide.png: 64x32 pixels, expected a square face"],
         ),
         (&["-i", "nowhere.png"], 3, &["nowhere.png: ", "give a PNG, JPEG or WebP picture"]),
-        (
-            &["-i", "sky.png", "--size", "100x100"],
-            2,
-            &["size: found 100x100, expected a panorama twice", "--size 200x100"],
-        ),
-        (&["-i", "sky.png", "--size", "8x4", "--layout", "row"], 2, &["found 8x4, expected the side of a square face"]),
-        (&["-i", "sky.png", "--size", "0"], 2, &["'0'", "1 to 16384"]),
-        (&["-i", "sky.png", "--fov", "0.5"], 2, &["fov: found 0.5, expected 1 to 170 degrees"]),
-        (&["-i", "sky.png", "--fov", "nan"], 2, &["fov: found NaN"]),
-        (&["-i", "sky.png", "--fov", "90", "--for", "unity"], 2, &["cannot be used with"]),
-        (&["-i", "sky.png", "--samples", "9"], 2, &["9 is not in 1..=8"]),
-        (&["-i", "sky.png", "--azimuth", "inf"], 2, &["expected degrees"]),
-        (&["-i", "sky.png", "--for", "godot", "--layout", "row"], 2, &["godot takes equirect .exr .hdr .png .jpg"]),
-        (&[], 2, &["--input <FILE>"]),
     ];
+    refuses(&folder, &cases);
+}
+
+/// Each command ends with its code, says its parts, and leaves no file.
+#[track_caller]
+fn refuses(folder: &Folder, cases: &[(&[&str], i32, &[&str])]) {
     let before = folder.names();
     for (args, code, parts) in cases {
-        folder.run(&[&["reproject", "-o", "out.png"], args].concat()).exits(code).gives_nothing().says(parts);
+        folder.run(&[&["reproject", "-o", "out.png"], *args].concat()).exits(*code).gives_nothing().says(parts);
     }
-    let endings = [
-        ("out.gif", "found .gif, expected .png"),
-        ("out", "found nothing, expected .png"),
-        ("no/out.png", "folder no"),
+    assert_eq!(folder.names(), before);
+}
+
+#[test]
+fn values_that_do_not_go_together_are_refused() {
+    let folder = with_smooth();
+    let cases: [(&[&str], i32, &[&str]); 12] = [
+        (&["--size", "100x100"], 2, &["size: found 100x100, expected a panorama twice", "--size 200x100"]),
+        (&["--size", "8x4", "--layout", "row"], 2, &["found 8x4, expected the side of a square face"]),
+        (&["--size", "0"], 2, &["'0'", "1 to 16384"]),
+        (&["--fov", "0.5"], 2, &["fov: found 0.5, expected 1 to 170 degrees"]),
+        (&["--fov", "nan"], 2, &["fov: found NaN"]),
+        (&["--fov", "90", "--for", "unity"], 2, &["cannot be used with"]),
+        (&["--samples", "9"], 2, &["9 is not in 1..=8"]),
+        (&["--azimuth", "inf"], 2, &["expected degrees"]),
+        (&["--for", "godot", "--layout", "row"], 2, &["godot takes equirect .exr .hdr .png .jpg"]),
+        (&["--input-fov", "180"], 2, &["fov: found 180, expected 1 to 170 degrees"]),
+        (&["sky.png", "--input-fov", "60"], 2, &["found 2 files, expected one view with --input-fov"]),
+        (&["--test-card"], 2, &["cannot be used with"]),
     ];
-    for (out, part) in endings {
-        let run = folder.run(&["reproject", "-i", "sky.png", "-o", out]);
-        run.exits(if out == "no/out.png" { 9 } else { 2 }).gives_nothing().says(&[part]);
+    let with_input = cases.map(|(args, code, parts)| ([&["-i", "sky.png"], args].concat(), code, parts));
+    let borrowed: Vec<_> = with_input.iter().map(|(args, code, parts)| (args.as_slice(), *code, *parts)).collect();
+    refuses(&folder, &borrowed);
+    refuses(&folder, &[(&[], 2, &["--input <FILE>"])]);
+    for (out, code, part) in [
+        ("out.gif", 2, "found .gif, expected .png"),
+        ("out", 2, "found nothing, expected .png"),
+        ("no/out.png", 9, "folder no"),
+    ] {
+        folder.run(&["reproject", "-i", "sky.png", "-o", out]).exits(code).gives_nothing().says(&[part]);
     }
     let refused = folder.run(&["reproject", "-i", "sky.png", "-o", "out.ktx2", "--fov", "60"]).exits(2);
     refused.says(&["a view takes .png .jpg .exr .hdr, found .ktx2"]);
-    assert_eq!(folder.names(), before);
+    assert_eq!(folder.names(), ["sky.png"]);
 }

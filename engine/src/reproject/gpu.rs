@@ -91,23 +91,24 @@ pub(super) fn project(ctx: &Context, canvas: &Raster, views: &[Perspective], sam
     Ok(results)
 }
 
-/// The equirectangular picture of six faces with a border of one pixel, one face after the other.
-pub(super) fn fuse(
-    ctx: &Context,
-    faces: &[Raster; 6],
-    rotations: &[Rotation; 6],
-    [height, width]: [usize; 2],
-) -> Result<Raster> {
-    let side = faces[0].size[0];
-    let camera = |rotation: &Rotation| {
-        let inner = side - 2;
-        let focal_px = 0.5 * inner as f32;
-        Camera { focal_px, used_tan: [1.0 + OVERLAP; 2], ..Camera::centred(*rotation, 1.0, [side; 2]) }
-    };
-    let view = ctx.upload_named("cube face", &faces[0].rgb, &[1, side, side, 3], Elem::F32)?;
-    let cameras = upload_words(ctx, &[camera(&rotations[0]).words()])?;
+/// A face with a border of one pixel as a view of the sphere, turned by `rotation`.
+pub(super) fn bordered_face(side: usize, rotation: &Rotation) -> Camera {
+    let focal_px = 0.5 * (side - 2) as f32;
+    Camera { focal_px, used_tan: [1.0 + OVERLAP; 2], ..Camera::centred(*rotation, 1.0, [side; 2]) }
+}
+
+/// A picture that looks ahead with a vertical field in degrees.
+pub(super) fn photograph(view: &Raster, fov: f64) -> Camera {
+    Camera::centred(super::AHEAD, fov.to_radians(), [view.size[1], view.size[0]])
+}
+
+/// The equirectangular picture of views of one size, one after the other; black where no view is.
+pub(super) fn fuse(ctx: &Context, views: &[(&Raster, Camera)], [height, width]: [usize; 2]) -> Result<Raster> {
+    let [view_height, view_width] = views[0].0.size;
     let zeros = |dims: &[usize]| ctx.upload_named("panorama", &vec![0.0; dims.iter().product()], dims, Elem::F32);
     let (canvas, coverage) = (zeros(&[height, width, 3])?, zeros(&[height, width])?);
+    let view = ctx.upload_named("view", &views[0].0.rgb, &[1, view_height, view_width, 3], Elem::F32)?;
+    let cameras = upload_words(ctx, &[views[0].1.words()])?;
     let mut rec = Recorder::new(ctx);
     rec.set_layer("reproject");
     let fuse = FuseViews {
@@ -121,10 +122,17 @@ pub(super) fn fuse(
     };
     fuse_views(&mut rec, &fuse);
     let mut recording = rec.finish()?;
-    for (face, rotation) in faces.iter().zip(rotations) {
-        ctx.write(&view, &face.rgb)?;
-        ctx.write(&cameras, &camera(rotation).words().numbers)?;
+    for (raster, camera) in views {
+        ctx.write(&view, &raster.rgb)?;
+        ctx.write(&cameras, &camera.words().numbers)?;
         recording.run()?;
     }
     Ok(Raster::new([height, width], ctx.read(&canvas)?))
+}
+
+/// Whether the adapter can bind a picture of this size.
+pub(super) fn fits(ctx: &Context, [height, width]: [usize; 2]) -> bool {
+    // Four f32 a pixel.
+    let caps = ctx.caps();
+    (16 * height * width) as u64 <= caps.max_binding.min(caps.max_buffer)
 }

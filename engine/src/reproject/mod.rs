@@ -10,6 +10,8 @@ mod resize;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use syncline_kernels::gpu::Context;
 
 use crate::error::{Error, Result};
@@ -93,11 +95,10 @@ pub fn equirect_density(height: usize) -> f64 {
 /// For fields outside 1 to 170 degrees and sizes outside 1 to [`MAX_SIDE`]; when memory or a limit of the adapter is exceeded.
 pub fn perspective(ctx: &Context, canvas: &Raster, view: &Perspective, samples: usize) -> Result<Raster> {
     check_size("view size", view.size)?;
-    if !(1.0..=170.0).contains(&view.fov) {
-        return Err(input("fov", view.fov.to_string(), "1 to 170 degrees"));
-    }
+    check_fov(view.fov)?;
     check_samples(samples)?;
-    let views = gpu::project(ctx, canvas, std::slice::from_ref(view), samples)?;
+    let (canvas, samples) = fitting(ctx, canvas, samples);
+    let views = gpu::project(ctx, &canvas, std::slice::from_ref(view), samples)?;
     views.into_iter().next().ok_or_else(|| input("views", "none".to_owned(), "one"))
 }
 
@@ -110,7 +111,8 @@ pub fn to_cube(ctx: &Context, canvas: &Raster, side: usize, turn: &Rotation, sam
     check_size("face size", [side; 2])?;
     check_samples(samples)?;
     let view = |face: Face| Perspective { rotation: product(turn, &face.rotation()), fov: 90.0, size: [side; 2] };
-    let views = gpu::project(ctx, canvas, &Face::ALL.map(view), samples)?;
+    let (canvas, samples) = fitting(ctx, canvas, samples);
+    let views = gpu::project(ctx, &canvas, &Face::ALL.map(view), samples)?;
     views.try_into().map_err(|_| input("views", "another number".to_owned(), "six"))
 }
 
@@ -136,12 +138,40 @@ pub fn to_equirect(
             &format!("{side}x{side} as the first"),
         ));
     }
+    let (mut faces, mut samples) = (Cow::Borrowed(faces), samples);
+    // What more samples would average can be averaged before, where the larger picture is too large for the adapter.
+    while samples > 1 && !gpu::fits(ctx, [height * samples, 2 * height * samples]) {
+        let half = faces[0].size.map(|n| n.div_ceil(2));
+        faces = Cow::Owned(faces.each_ref().map(|face| resize(face, half, Edges::Clamp)));
+        samples = samples.div_ceil(2);
+    }
     let back = [0, 1, 2].map(|row| [0, 1, 2].map(|column| turn[column][row]));
-    let rotations = Face::ALL.map(|face| product(&back, &face.rotation()));
-    let bordered = Face::ALL.map(|face| faces::with_border(faces, face));
-    let large = [height * samples, 2 * height * samples];
-    let canvas = gpu::fuse(ctx, &bordered, &rotations, large)?;
+    let bordered = Face::ALL.map(|face| faces::with_border(&faces, face));
+    let camera = |face: Face| gpu::bordered_face(bordered[0].size[0], &product(&back, &face.rotation()));
+    let views = Face::ALL.map(|face| (&bordered[face as usize], camera(face)));
+    let canvas = gpu::fuse(ctx, &views, [height * samples, 2 * height * samples])?;
     Ok(if samples == 1 { canvas } else { resize(&canvas, [height, 2 * height], Edges::Wrap) })
+}
+
+/// The equirectangular picture that shows `view` ahead, with a vertical field in degrees, and black all around it.
+///
+/// # Errors
+/// As [`perspective`].
+pub fn from_perspective(ctx: &Context, view: &Raster, fov: f64, height: usize) -> Result<Raster> {
+    check_size("panorama size", [height, 2 * height])?;
+    check_fov(fov)?;
+    gpu::fuse(ctx, &[(view, gpu::photograph(view, fov))], [height, 2 * height])
+}
+
+/// The picture at half its size, once or more often, where the adapter could not bind it and several samples would be averaged
+/// anyway; with as many samples fewer.
+fn fitting<'a>(ctx: &Context, canvas: &'a Raster, samples: usize) -> (Cow<'a, Raster>, usize) {
+    let (mut canvas, mut samples) = (Cow::Borrowed(canvas), samples);
+    while samples > 1 && !gpu::fits(ctx, canvas.size) {
+        canvas = Cow::Owned(resize(&canvas, canvas.size.map(|n| n.div_ceil(2)), Edges::Wrap));
+        samples = samples.div_ceil(2);
+    }
+    (canvas, samples)
 }
 
 /// `a · b`.
@@ -155,6 +185,13 @@ fn check_size(what: &'static str, [height, width]: [usize; 2]) -> Result<()> {
         return Ok(());
     }
     Err(input(what, format!("{width}x{height}"), &format!("1 to {MAX_SIDE} pixels a side")))
+}
+
+fn check_fov(fov: f64) -> Result<()> {
+    if (1.0..=170.0).contains(&fov) {
+        return Ok(());
+    }
+    Err(input("fov", fov.to_string(), "1 to 170 degrees"))
 }
 
 fn check_samples(samples: usize) -> Result<()> {

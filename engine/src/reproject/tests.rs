@@ -1,6 +1,6 @@
 //! Smooth functions of the direction, whose value every picture form must show.
 
-use syncline_kernels::gpu::ContextOptions;
+use syncline_kernels::gpu::{ContextOptions, Profile};
 
 use super::*;
 
@@ -85,6 +85,51 @@ fn large_views_are_drawn_in_bands() {
     let got = perspective(&ctx, &panorama(128, &AHEAD), &looking, 1).unwrap();
     assert!(looking.size[0] * looking.size[1] > 1 << 21, "one band would do");
     assert_near(&got, &view(&looking.rotation, looking.fov, looking.size), 1e-3);
+}
+
+#[test]
+fn photographs_lie_ahead_and_the_rest_is_black() {
+    let ctx = context();
+    let (fov, size) = (60.0, [60, 90]);
+    let made = from_perspective(&ctx, &view(&AHEAD, fov, size), fov, 96).unwrap();
+    let expected = panorama(96, &AHEAD);
+    let tan = (0.5 * fov.to_radians()).tan();
+    let mut seen = 0;
+    for row in 0..96 {
+        for column in 0..192 {
+            let latitude = ((row as f64 + 0.5) / 96.0 - 0.5) * std::f64::consts::PI;
+            let longitude = ((column as f64 + 0.5) / 96.0 - 1.0) * std::f64::consts::PI;
+            let (x, y) = (longitude.tan(), latitude.tan() / longitude.cos());
+            let (got, inside) = (made.pixel(row, column), longitude.cos() > 0.0);
+            // Half a pixel at the border may be on either side.
+            if inside && x.abs() < 1.48 * tan && y.abs() < 0.98 * tan {
+                let want = expected.pixel(row, column);
+                assert!((0..3).all(|c| (got[c] - want[c]).abs() < 3e-3), "{row} {column}: {got:?} for {want:?}");
+                seen += 1;
+            } else if !inside || x.abs() > 1.52 * tan || y.abs() > 1.02 * tan {
+                assert_eq!(got, [0.0; 3], "{row} {column}");
+            }
+        }
+    }
+    assert!(seen > 1000, "{seen} pixels");
+}
+
+/// An adapter that binds less than the picture: averaged before instead of after.
+#[test]
+fn pictures_beyond_a_binding_are_averaged_first() {
+    // WebGPU's 128 MiB are 2048 rows.
+    let options = ContextOptions::strict();
+    let profile = Profile { webgpu_limits: true, ..options.profile };
+    let ctx = Context::new(&ContextOptions { profile, ..options }).unwrap();
+    let grey = Raster::new([2052, 4104], vec![0.25; 2052 * 4104 * 3]);
+    assert!(gpu::fits(&ctx, [2048, 4096]) && !gpu::fits(&ctx, grey.size));
+    let faces = to_cube(&ctx, &grey, 64, &AHEAD, 3).unwrap();
+    assert!(faces.iter().all(|face| face.rgb.iter().all(|v| (v - 0.25).abs() < 1e-6)));
+    // Without samples to save nothing can be done, and that is said.
+    assert!(to_cube(&ctx, &grey, 64, &AHEAD, 1).unwrap_err().to_string().contains("134217728"));
+    let faces = [0; 6].map(|_| Raster::new([64; 2], vec![0.5; 64 * 64 * 3]));
+    let made = to_equirect(&ctx, &faces, 700, &AHEAD, 3).unwrap();
+    assert!(made.rgb.iter().all(|v| (v - 0.5).abs() < 1e-6));
 }
 
 #[test]

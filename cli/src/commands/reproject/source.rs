@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use syncline::kernels::gpu::Context;
+use syncline::reproject::{from_perspective, view_density};
+
 use crate::args::ReprojectArgs;
 use crate::exit::Failure;
 use crate::input::read_picture;
@@ -16,10 +19,33 @@ const NAMES: [[&str; 6]; 5] = [
     ["rt", "lf", "up", "dn", "ft", "bk"],
 ];
 
-/// The sphere that the flags name, and what its file says about its origin.
-pub fn read(args: &ReprojectArgs) -> anyhow::Result<(Sphere, Embedded)> {
+/// What the flags name.
+pub enum Source {
+    /// Something all around.
+    Sphere(Sphere),
+    /// A perspective view with its vertical field in degrees.
+    Photograph(Picture, f64),
+}
+
+impl Source {
+    /// All around: a photograph lies ahead in a panorama as fine as itself.
+    pub fn into_sphere(self, ctx: &Context) -> syncline::Result<Sphere> {
+        match self {
+            Self::Sphere(sphere) => Ok(sphere),
+            Self::Photograph(picture, fov) => {
+                let rows = std::f64::consts::PI * view_density(picture.raster.size[0], fov);
+                // Even, so that a quarter of the width is a number of columns; a field that will be refused may give any number.
+                let height = 2 * (0.5 * rows).round().clamp(8.0, 4096.0) as usize;
+                Ok(Sphere::Panorama(Picture::linear(from_perspective(ctx, &picture.to_linear(), fov, height)?)))
+            }
+        }
+    }
+}
+
+/// The picture that the flags name, and what its file says about its origin.
+pub fn read(args: &ReprojectArgs) -> anyhow::Result<(Source, Embedded)> {
     if args.test_card {
-        return Ok((Sphere::Panorama(test_card()), Embedded::default()));
+        return Ok((Source::Sphere(Sphere::Panorama(test_card())), Embedded::default()));
     }
     let consumer = Consumer::of(args.from);
     let paths = match args.input.as_slice() {
@@ -28,7 +54,15 @@ pub fn read(args: &ReprojectArgs) -> anyhow::Result<(Sphere, Embedded)> {
     };
     if let [path] = paths.as_slice() {
         let embedded = if args.no_metadata { Embedded::default() } else { Embedded::read(path).unwrap_or_default() };
-        return Ok((one_picture(path, &consumer)?, embedded));
+        return Ok(match args.input_fov {
+            Some(fov) => (Source::Photograph(read_picture(path)?, fov), embedded),
+            None => (Source::Sphere(one_picture(path, &consumer)?), embedded),
+        });
+    }
+    if args.input_fov.is_some() {
+        let message =
+            format!("input: found {} files, expected one view with --input-fov; give one with -i", paths.len());
+        return Err(Failure::usage(message).into());
     }
     let Ok(six) = <[PathBuf; 6]>::try_from(paths) else {
         return Err(Failure::usage(format!(
@@ -37,7 +71,7 @@ pub fn read(args: &ReprojectArgs) -> anyhow::Result<(Sphere, Embedded)> {
         ))
         .into());
     };
-    Ok((cube(read_faces(&six)?, &consumer), Embedded::default()))
+    Ok((Source::Sphere(cube(read_faces(&six)?, &consumer)), Embedded::default()))
 }
 
 fn is_pattern(path: &Path) -> bool {
