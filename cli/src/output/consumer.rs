@@ -199,6 +199,20 @@ mod tests {
         }
     }
 
+    /// The page for users has these rows.
+    #[test]
+    fn the_documentation_says_what_the_table_says() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/outputs.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        for name in [None].into_iter().chain(ConsumerName::value_variants().iter().copied().map(Some)) {
+            let shown = name
+                .and_then(|n| n.to_possible_value())
+                .map_or("(nothing)".to_owned(), |v| format!("`{}`", v.get_name()));
+            let row = format!("| {shown} | {} |", Consumer::of(name).accepted());
+            assert!(page.contains(&row), "docs/outputs.md has no row\n{row}");
+        }
+    }
+
     #[test]
     fn what_is_asked_for_must_fit_the_format() {
         assert_eq!(BEVY.layout(None, Format::Ktx2), Some(Layout::Faces));
