@@ -24,8 +24,10 @@ pub use windows::Windows;
 
 use syncline_kernels::gpu::{DispatchId, Recorder};
 pub use syncline_kernels::ops::fuse_views::{FuseScalars, Weight};
-use syncline_kernels::ops::fuse_views::{FuseViews, fuse_views};
-use syncline_kernels::ops::project_renoise::{ProjectRenoise, Projection, RenoiseScalars, project_renoise};
+use syncline_kernels::ops::fuse_views::{FuseViews, fuse_views, fuse_views_bands};
+use syncline_kernels::ops::project_renoise::{
+    ProjectRenoise, Projection, RenoiseScalars, project_renoise, project_renoise_bands,
+};
 use syncline_kernels::ops::scatter_views::{ScatterViews, scatter_views};
 use syncline_kernels::ops::views::Lens;
 pub use syncline_kernels::ops::views::{Camera, Geometry, Interpolation, ViewWords};
@@ -126,14 +128,25 @@ pub struct Project<'a> {
     pub elem: Elem,
 }
 
+impl<'a> Project<'a> {
+    fn kernel(&self) -> ProjectRenoise<'a> {
+        let (geometry, interpolation, words) = (self.geometry, self.interpolation, self.words);
+        let projection = Projection::Views { lens: Lens { geometry, interpolation, words }, size: self.size };
+        let [gain, offset] = self.map;
+        let scalars = RenoiseScalars { gain, offset, ..RenoiseScalars::default() };
+        ProjectRenoise { canvas: self.canvas, projection, views: self.views, scalars, elem: self.elem }
+    }
+}
+
 /// Views `[V, h, w, C]` of the canvas, values mapped by `gain · value + offset`. One dispatch.
 pub fn project(rec: &mut Recorder, project: &Project<'_>) -> Tensor {
-    let (geometry, interpolation, words) = (project.geometry, project.interpolation, project.words);
-    let projection = Projection::Views { lens: Lens { geometry, interpolation, words }, size: project.size };
-    let [gain, offset] = project.map;
-    let scalars = RenoiseScalars { gain, offset, ..RenoiseScalars::default() };
-    let (canvas, views, elem) = (project.canvas, project.views, project.elem);
-    project_renoise(rec, &ProjectRenoise { canvas, projection, views, scalars, elem }).0
+    project_renoise(rec, &project.kernel()).0
+}
+
+/// As [`fn@project`] from a canvas larger than a storage binding (8192 × 4096 on adapters with WebGPU's limits): its rows in
+/// four equal bands, `project.canvas` and those below it.
+pub fn project_bands(rec: &mut Recorder, project: &Project<'_>, below: [&Tensor; 3]) -> Tensor {
+    project_renoise_bands(rec, &project.kernel(), below).0
 }
 
 /// Options of [`fn@fuse`].
@@ -159,21 +172,29 @@ pub struct Fuse<'a> {
     pub scalars: FuseScalars,
 }
 
+impl<'a> Fuse<'a> {
+    fn kernel(&self) -> FuseViews<'a> {
+        let (geometry, interpolation, words) = (self.geometry, self.interpolation, self.words);
+        FuseViews {
+            canvas: self.canvas,
+            coverage: self.coverage,
+            views: self.views,
+            lens: Lens { geometry, interpolation, words },
+            regions: self.regions,
+            weight: self.weight,
+            scalars: self.scalars,
+        }
+    }
+}
+
 /// Fuses views into the canvas. One dispatch.
 pub fn fuse(rec: &mut Recorder, fuse: &Fuse<'_>) -> DispatchId {
-    let (geometry, interpolation, words) = (fuse.geometry, fuse.interpolation, fuse.words);
-    fuse_views(
-        rec,
-        &FuseViews {
-            canvas: fuse.canvas,
-            coverage: fuse.coverage,
-            views: fuse.views,
-            lens: Lens { geometry, interpolation, words },
-            regions: fuse.regions,
-            weight: fuse.weight,
-            scalars: fuse.scalars,
-        },
-    )
+    fuse_views(rec, &fuse.kernel())
+}
+
+/// As [`fn@fuse`] into a canvas in four equal bands of rows, `fuse.canvas` and those below it; without regions.
+pub fn fuse_bands(rec: &mut Recorder, fuse: &Fuse<'_>, below: [&Tensor; 3]) -> DispatchId {
+    fuse_views_bands(rec, &fuse.kernel(), below)
 }
 
 /// Options of [`fn@scatter`].

@@ -6,7 +6,8 @@
 // No weight is below 1e-4, so that "covered" does not depend on the mode.
 // REGIONS 1: the weight of a view of region r >= 0 is multiplied by regions[r, texel]; where that is 0 it does not show it.
 // Layout: views [V, h, w, C] elem4; canvas [Hc, Wc, C] f32; coverage [Hc, Wc] and regions [R, Hc, Wc] f32, rows padded to 4.
-// Bindings: 0 views, 1 words f32 [V, 20], 2 regions (scratch when REGIONS is 0), 3 coverage, 4 canvas (in place).
+// Bindings: 0 views, 1 words f32 [V, 20], 2 regions (scratch when REGIONS is 0), 3 coverage, then the canvas, in place:
+// canvas.wgsl or bands.wgsl.
 // Grid: tiles of 8 x 8 texels (rows padded to 4), z the 4-vector of a texel. Two dimensions for locality and because every
 // integer division of an index is dear on CPU adapters (a linear grid with seven of them took 1.5 times as long on lavapipe).
 // Numerics: f32. Needs angles.wgsl, views.wgsl, panorama.wgsl, windows.wgsl, torus.wgsl.
@@ -25,7 +26,6 @@ override REGIONS: u32 = 0u;
 @group(0) @binding(1) var<storage, read> words: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> regions: array<f32>;
 @group(0) @binding(3) var<storage, read_write> coverage: array<f32>;
-@group(0) @binding(4) var<storage, read_write> canvas: array<vec4<f32>>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 fn pixel(view: u32, at: vec2<i32>, q: u32) -> vec4<f32> {
@@ -111,14 +111,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         coverage[row * params.padded_width + column] = total;
     }
     if (total > 0.0) {
-        let at = (row * params.canvas_width + column) * params.c4 + q;
         let lanes = vec4<u32>(4u * q) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.channels);
         let z = select(vec4<f32>(0.0), sum / total, lanes);
         // A canvas that is replaced is not read: it may hold anything.
         if (params.blend == 1.0) {
-            canvas[at] = z;
+            store_texel(id, z);
         } else {
-            canvas[at] = mix(canvas[at], z, params.blend);
+            store_texel(id, mix(load_texel(id), z, params.blend));
         }
     }
 }

@@ -12,7 +12,7 @@ mod oracle;
 use bytemuck::{Pod, Zeroable};
 
 use super::noise::{ANGLES, ImageShape};
-use super::views::{Lens, PANORAMA, TORUS, VIEWS, WINDOWS, canvas_size};
+use super::views::{Lens, PANORAMA, TORUS, VIEWS, WINDOWS, canvas_size, whole_of_bands};
 use crate::gpu::{Access, DispatchId, Kernel, Launch, Recorder, Store};
 use crate::tensor::{Elem, Tensor};
 
@@ -20,12 +20,29 @@ use crate::tensor::{Elem, Tensor};
 pub const KERNEL: Kernel = Kernel {
     name: "fuse_views",
     source: include_str!("fuse_views.wgsl"),
-    libs: &[ANGLES, VIEWS, PANORAMA, WINDOWS, TORUS],
+    libs: &[include_str!("canvas.wgsl"), ANGLES, VIEWS, PANORAMA, WINDOWS, TORUS],
     access: &[Access::Read, Access::Read, Access::Read, Access::Write, Access::ReadWrite],
     params: size_of::<Params>(),
     subgroups: false,
     stores: &Store::ALL,
     variants: VARIANTS,
+};
+
+/// The canvas in four bands.
+pub const KERNEL_BANDS: Kernel = Kernel {
+    libs: &[include_str!("bands.wgsl"), ANGLES, VIEWS, PANORAMA, WINDOWS, TORUS],
+    access: &[
+        Access::Read,
+        Access::Read,
+        Access::Read,
+        Access::Write,
+        Access::ReadWrite,
+        Access::ReadWrite,
+        Access::ReadWrite,
+        Access::ReadWrite,
+    ],
+    variants: VARIANTS_BANDS,
+    ..KERNEL
 };
 
 /// Every space with every weight, sampling, and with and without regions.
@@ -95,6 +112,43 @@ const VARIANTS: &[&[(&str, f64)]] = &[
     &[("SPACE", 4.0), ("WEIGHT", 3.0), ("BILINEAR", 0.0), ("REGIONS", 1.0)],
     &[("SPACE", 4.0), ("WEIGHT", 3.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
     &[("SPACE", 4.0), ("WEIGHT", 3.0), ("BILINEAR", 1.0), ("REGIONS", 1.0)],
+];
+
+/// Regions of canvases that need bands would not fit a binding themselves.
+#[rustfmt::skip] // One line per variant.
+const VARIANTS_BANDS: &[&[(&str, f64)]] = &[
+    &[("SPACE", 1.0), ("WEIGHT", 0.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 1.0), ("WEIGHT", 0.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 1.0), ("WEIGHT", 1.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 1.0), ("WEIGHT", 1.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 1.0), ("WEIGHT", 2.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 1.0), ("WEIGHT", 2.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 1.0), ("WEIGHT", 3.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 1.0), ("WEIGHT", 3.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 0.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 0.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 1.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 1.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 2.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 2.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 3.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 2.0), ("WEIGHT", 3.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 0.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 0.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 1.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 1.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 2.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 2.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 3.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 3.0), ("WEIGHT", 3.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 0.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 0.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 1.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 1.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 2.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 2.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 3.0), ("BILINEAR", 0.0), ("REGIONS", 0.0)],
+    &[("SPACE", 4.0), ("WEIGHT", 3.0), ("BILINEAR", 1.0), ("REGIONS", 0.0)],
 ];
 
 /// Shapes of real runs: canvas `[Hc, Wc]` and views `[V, h, w, C]`.
@@ -189,7 +243,23 @@ struct Params {
 /// # Panics
 /// When shapes or element types contradict each other, or `feather` is not positive.
 pub fn fuse_views(rec: &mut Recorder, fuse: &FuseViews<'_>) -> DispatchId {
-    let (canvas, views) = (fuse.canvas.dims(), fuse.views.dims());
+    record(rec, fuse, fuse.canvas.dims(), &[fuse.canvas])
+}
+
+/// As [`fn@fuse_views`] into a canvas larger than a binding: `fuse.canvas` is the upper quarter of its rows, `below` are the
+/// others. Coverage is that of the whole, and [`params()`] takes the dimensions of the whole.
+///
+/// # Panics
+/// As [`fn@fuse_views`]; when bands differ in shape, or there are regions.
+pub fn fuse_views_bands(rec: &mut Recorder, fuse: &FuseViews<'_>, below: [&Tensor; 3]) -> DispatchId {
+    let whole = whole_of_bands("fuse_views", fuse.canvas, below);
+    assert!(fuse.regions.is_none(), "fuse_views: regions on a canvas {whole:?} in bands");
+    record(rec, fuse, &whole, &[fuse.canvas, below[0], below[1], below[2]])
+}
+
+/// `canvas`: dimensions of the whole.
+fn record(rec: &mut Recorder, fuse: &FuseViews<'_>, canvas: &[usize], bands: &[&Tensor]) -> DispatchId {
+    let views = fuse.views.dims();
     assert!(
         canvas.len() == 3 && views.len() == 4 && canvas[2] == views[3],
         "fuse_views: canvas {canvas:?} for views {views:?}"
@@ -219,8 +289,10 @@ pub fn fuse_views(rec: &mut Recorder, fuse: &FuseViews<'_>) -> DispatchId {
     };
     let (quads, columns) = (fuse.canvas.shape().padded_last() / 4, fuse.coverage.shape().padded_last());
     let items = canvas[0] * columns * quads;
+    let inputs = [fuse.views, fuse.lens.words, regions, fuse.coverage];
+    let bind: Vec<&Tensor> = inputs.into_iter().chain(bands.iter().copied()).collect();
     rec.launch(&Launch {
-        kernel: &KERNEL,
+        kernel: if bands.len() > 1 { &KERNEL_BANDS } else { &KERNEL },
         store: Store::of(fuse.views.elem(), rec.context()),
         overrides: &[
             ("SPACE", fuse.lens.geometry.constant()),
@@ -228,7 +300,7 @@ pub fn fuse_views(rec: &mut Recorder, fuse: &FuseViews<'_>) -> DispatchId {
             ("BILINEAR", fuse.lens.interpolation.constant()),
             ("REGIONS", if fuse.regions.is_some() { 1.0 } else { 0.0 }),
         ],
-        bind: &[fuse.views, fuse.lens.words, regions, fuse.coverage, fuse.canvas],
+        bind: &bind,
         params: &params(canvas, views, &fuse.scalars),
         grid: [columns.div_ceil(8) as u32, canvas[0].div_ceil(8) as u32, quads as u32],
         flops: (25 * views[0] * items) as u64,
@@ -269,6 +341,8 @@ pub fn params(canvas: &[usize], views: &[usize], scalars: &FuseScalars) -> Vec<u
     .to_vec()
 }
 
+#[cfg(test)]
+mod bands;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]

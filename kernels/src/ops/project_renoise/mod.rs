@@ -8,7 +8,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::noise::{ANGLES, ImageShape, NoiseKey, PHILOX, assert_view_ids};
-use super::views::{Lens, PANORAMA, TORUS, VIEWS, WINDOWS, canvas_size};
+use super::views::{Lens, PANORAMA, TORUS, VIEWS, WINDOWS, canvas_size, whole_of_bands};
 use crate::gpu::{Access, DispatchId, Kernel, Launch, Recorder, Store};
 use crate::tensor::{Elem, Tensor};
 
@@ -18,7 +18,7 @@ pub use super::views::{Camera, Interpolation, rotation};
 pub const KERNEL: Kernel = Kernel {
     name: "project_renoise",
     source: include_str!("project_renoise.wgsl"),
-    libs: &[PHILOX, ANGLES, VIEWS, PANORAMA, WINDOWS, TORUS],
+    libs: &[include_str!("canvas.wgsl"), PHILOX, ANGLES, VIEWS, PANORAMA, WINDOWS, TORUS],
     access: &[Access::Read, Access::Read, Access::Read, Access::Write],
     params: size_of::<Params>(),
     subgroups: false,
@@ -34,6 +34,23 @@ pub const KERNEL: Kernel = Kernel {
         &[("SPACE", 4.0), ("BILINEAR", 0.0)],
         &[("SPACE", 4.0), ("BILINEAR", 1.0)],
     ],
+};
+
+/// The canvas in four bands.
+pub const KERNEL_BANDS: Kernel = Kernel {
+    libs: &[include_str!("bands.wgsl"), PHILOX, ANGLES, VIEWS, PANORAMA, WINDOWS, TORUS],
+    access: &[Access::Read, Access::Read, Access::Read, Access::Read, Access::Read, Access::Read, Access::Write],
+    variants: &[
+        &[("SPACE", 1.0), ("BILINEAR", 0.0)],
+        &[("SPACE", 1.0), ("BILINEAR", 1.0)],
+        &[("SPACE", 2.0), ("BILINEAR", 0.0)],
+        &[("SPACE", 2.0), ("BILINEAR", 1.0)],
+        &[("SPACE", 3.0), ("BILINEAR", 0.0)],
+        &[("SPACE", 3.0), ("BILINEAR", 1.0)],
+        &[("SPACE", 4.0), ("BILINEAR", 0.0)],
+        &[("SPACE", 4.0), ("BILINEAR", 1.0)],
+    ],
+    ..KERNEL
 };
 
 /// Shapes of real runs: canvas `[Hc, Wc]` (0 for the identity) and views `[V, h, w, C]`.
@@ -119,8 +136,36 @@ struct Params {
 /// # Panics
 /// When shapes or element types contradict each other.
 pub fn project_renoise(rec: &mut Recorder, project: &ProjectRenoise<'_>) -> (Tensor, DispatchId) {
-    let canvas = project.canvas;
-    assert_eq!(canvas.elem(), Elem::F32, "project_renoise: canvas {:?}", canvas.dims());
+    record(rec, project, project.canvas.dims(), &[project.canvas])
+}
+
+/// As [`fn@project_renoise`] from a canvas larger than a binding: `project.canvas` is the upper quarter of its rows, `below`
+/// are the others. [`params()`] takes the dimensions of the whole.
+///
+/// # Panics
+/// As [`fn@project_renoise`]; when bands differ in shape, or the canvas is the views.
+pub fn project_renoise_bands(
+    rec: &mut Recorder,
+    project: &ProjectRenoise<'_>,
+    below: [&Tensor; 3],
+) -> (Tensor, DispatchId) {
+    let whole = whole_of_bands("project_renoise", project.canvas, below);
+    assert!(
+        matches!(project.projection, Projection::Views { .. }),
+        "project_renoise: bands of {:?}",
+        project.projection
+    );
+    record(rec, project, &whole, &[project.canvas, below[0], below[1], below[2]])
+}
+
+/// `canvas`: dimensions of the whole.
+fn record(
+    rec: &mut Recorder,
+    project: &ProjectRenoise<'_>,
+    canvas: &[usize],
+    bands: &[&Tensor],
+) -> (Tensor, DispatchId) {
+    assert_eq!(project.canvas.elem(), Elem::F32, "project_renoise: canvas {canvas:?}");
     let dims = view_dims(project);
     assert_view_ids("project_renoise", project.views, &dims);
     let out = rec.temp(&dims, project.elem);
@@ -133,12 +178,13 @@ pub fn project_renoise(rec: &mut Recorder, project: &ProjectRenoise<'_>) -> (Ten
         }
     };
     let planes = dims[0] * out.shape().padded_last() / 4;
+    let bind: Vec<&Tensor> = [words, project.views].into_iter().chain(bands.iter().copied()).chain([&out]).collect();
     let id = rec.launch(&Launch {
-        kernel: &KERNEL,
+        kernel: if bands.len() > 1 { &KERNEL_BANDS } else { &KERNEL },
         store: Store::of(project.elem, rec.context()),
         overrides: &[("SPACE", space), ("BILINEAR", bilinear)],
-        bind: &[canvas, words, project.views, &out],
-        params: &params(canvas.dims(), dims, &project.scalars),
+        bind: &bind,
+        params: &params(canvas, dims, &project.scalars),
         grid: [dims[2].div_ceil(8) as u32, dims[1].div_ceil(8) as u32, planes as u32],
         flops: 100 * out.shape().len() as u64,
     });

@@ -2,7 +2,7 @@
 // and noise it to a level in one dispatch. Clean values are gathered, never noisy ones.
 // SPACE 0: the canvas is the views themselves, [V, h, w, C] (renoise encoded latents); else [Hc, Wc, C], see views.wgsl.
 // Layout: canvas f32; out [V, h, w, C] elem4. xi: element of view views[v], as in `noise`.
-// Bindings: 0 canvas, 1 words f32 [V, 20] (scratch when SPACE is 0), 2 views u32 [V], 3 out.
+// Bindings: 0 words f32 [V, 20] (scratch when SPACE is 0), 1 views u32 [V], then canvas and out: canvas.wgsl or bands.wgsl.
 // Grid: tiles of 8 x 8 pixels, z the view and within it the 4-vector of a pixel.
 // Numerics: f32; positions to 1e-3 texel at 8192 x 4096. Where the canvas does not wrap, its border is continued.
 // Needs philox.wgsl, angles.wgsl, views.wgsl, panorama.wgsl, windows.wgsl, torus.wgsl.
@@ -16,15 +16,13 @@ struct Params {
 // 0 nearest, 1 bilinear.
 override BILINEAR: u32 = 0u;
 
-@group(0) @binding(0) var<storage, read> canvas: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> words: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> views: array<u32>;
-@group(0) @binding(3) var<storage, read_write> out: array<elem4>;
+@group(0) @binding(0) var<storage, read> words: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> views: array<u32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 fn texel(at: vec2<i32>, wrap: vec2<bool>, q: u32) -> vec4<f32> {
     let t = texel_index(at, vec2<i32>(vec2<u32>(params.canvas_width, params.canvas_height)), wrap);
-    return canvas[(t.y * params.canvas_width + t.x) * params.c4 + q];
+    return load_texel(t, q);
 }
 
 fn sample_canvas(position: vec2<f32>, wrap: vec2<bool>, q: u32) -> vec4<f32> {
@@ -51,7 +49,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = (view * params.width * params.height + pixel) * params.c4 + q;
     var value: vec4<f32>;
     if (SPACE == 0u) {
-        value = canvas[i];
+        value = load_element(i);
     } else {
         let size = vec2<f32>(vec2<u32>(params.width, params.height));
         let whole = vec2<f32>(vec2<u32>(params.canvas_width, params.canvas_height));

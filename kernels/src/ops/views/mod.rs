@@ -164,3 +164,19 @@ pub(crate) fn canvas_size(kernel: &str, height: usize, width: usize) -> [u32; 2]
     assert!(height <= 1 << 16 && width <= 1 << 16, "{kernel}: canvas {height} x {width} beyond 65536");
     [height as u32, width as u32]
 }
+
+/// `[Hc, Wc, C]` of a canvas of four bands of equally many rows.
+pub(crate) fn whole_of_bands(kernel: &str, top: &Tensor, below: [&Tensor; 3]) -> [usize; 3] {
+    let &[rows, width, channels] = top.dims() else { panic!("{kernel}: band {:?} is not [H, W, C]", top.dims()) };
+    for band in below {
+        assert!(
+            band.dims() == top.dims() && band.elem() == top.elem(),
+            "{kernel}: bands {:?} {} and {:?} {}",
+            top.dims(),
+            top.elem(),
+            band.dims(),
+            band.elem()
+        );
+    }
+    [4 * rows, width, channels]
+}
