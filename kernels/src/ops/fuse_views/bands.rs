@@ -112,9 +112,14 @@ fn an_8192_x_4096_canvas_fits_webgpus_limits() {
     assert!(checked > got.len() / 2 && worst < 1e-3, "off by {worst} texels in {checked} places");
     println!("8192 x 4096 in four bands: positions off by at most {worst:.1e} texels in {checked} places");
 
-    // Back: what the views read is what the texels get, where one view alone covers them.
+    check_fused(variant, &parts, lens, (side, position));
+}
+
+/// Views of one value: the texels they cover take it, the others keep their positions.
+fn check_fused(variant: &Variant, parts: &[Tensor], lens: Lens<'_>, (side, position): (usize, impl Fn(usize) -> f32)) {
+    let below = [&parts[1], &parts[2], &parts[3]];
     let views = variant.ctx.upload(&vec![0.5; 5 * side * side * 2], &[5, side, side, 2], Elem::F32).unwrap();
-    let coverage = variant.ctx.tensor(&canvas, Elem::F32).unwrap();
+    let coverage = variant.ctx.tensor(&[4096, 8192], Elem::F32).unwrap();
     let (weight, scalars) = (Weight::Count, FuseScalars::default());
     let fuse =
         FuseViews { canvas: &parts[0], coverage: &coverage, views: &views, lens, regions: None, weight, scalars };
