@@ -14,6 +14,7 @@ mod plane;
 mod pole;
 mod sample;
 mod seams;
+mod set;
 mod ssim;
 
 pub use camera::perspective;
@@ -27,4 +28,5 @@ pub use plane::Plane;
 pub use pole::{Place, Pole, pole};
 pub use sample::Equirect;
 pub use seams::{Border, DISCONTINUITY_FLOOR, Seam, Seams, discontinuity, seam, seams};
+pub use set::{Sample, SetMeasures, Summary};
 pub use ssim::{SSIM_WINDOW, psnr, ssim, ssim_map};

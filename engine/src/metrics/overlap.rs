@@ -70,13 +70,21 @@ pub fn overlap_of_sets(canvas: &Equirect<'_>, sets: &[(Vec<f32>, Vec<f32>)]) -> 
     let pairs = (0..sets.len()).flat_map(|i| (i + 1..sets.len()).map(move |k| (i, k)));
     let of = |(i, k): (usize, usize)| overlap(canvas.size, (&sets[i].0, &sets[i].1), (&sets[k].0, &sets[k].1));
     let found: Vec<Overlap> = pairs.filter_map(of).collect();
-    let ssims: Vec<f64> = found.iter().filter_map(|o| o.ssim).collect();
-    (!found.is_empty()).then(|| Overlap {
-        disagreement: mean(found.iter().map(|o| o.disagreement)),
-        psnr: mean(found.iter().map(|o| o.psnr)),
-        ssim: (!ssims.is_empty()).then(|| mean(ssims)),
-        share: mean(found.iter().map(|o| o.share)),
-    })
+    Overlap::mean(&found)
+}
+
+impl Overlap {
+    /// Mean of several; none of none. Equal sets have an infinite PSNR, and so has then the mean.
+    #[must_use]
+    pub fn mean(of: &[Self]) -> Option<Self> {
+        let ssims: Vec<f64> = of.iter().filter_map(|o| o.ssim).collect();
+        (!of.is_empty()).then(|| Self {
+            disagreement: mean(of.iter().map(|o| o.disagreement)),
+            psnr: mean(of.iter().map(|o| o.psnr)),
+            ssim: (!ssims.is_empty()).then(|| mean(ssims)),
+            share: mean(of.iter().map(|o| o.share)),
+        })
+    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub struct Seams {
     pub borders: Vec<Border>,
     /// The largest ratio of these, the wrap included.
     pub worst_ratio: f64,
+    /// Their mean ratio, the wrap included.
+    pub mean_ratio: f64,
     /// Mean |difference| of neighbouring columns that are no border, on the same rows.
     pub elsewhere: f64,
     /// Mean Discontinuity Score of up to 32 lines away from borders: what a line without a seam has in this picture.
@@ -61,12 +63,13 @@ pub fn seams(canvas: &Equirect<'_>, covered: &Covered, borders: &[f64], latitude
     let wrap = border(-180.0);
     let borders: Vec<Border> = borders.iter().map(|azimuth| border(*azimuth)).collect();
     let worst_ratio = borders.iter().fold(wrap.ratio, |worst, b| worst.max(b.ratio));
+    let mean_ratio = mean(borders.iter().map(|b| b.ratio).chain([wrap.ratio]));
     // Lines whose six columns and their neighbours hold no border.
     let plain: Vec<usize> = (0..width).filter(|x| (0..7).all(|i| !is_border[(x + width + i - 3) % width])).collect();
     let plain: Vec<f64> =
         plain.iter().step_by(plain.len().div_ceil(LINES).max(1)).map(|x| discontinuity(canvas, &rows, *x)).collect();
     let discontinuity_elsewhere = (!plain.is_empty()).then(|| mean(plain));
-    Seams { wrap, borders, worst_ratio, elsewhere, discontinuity_elsewhere, rows: rows.len() }
+    Seams { wrap, borders, worst_ratio, mean_ratio, elsewhere, discontinuity_elsewhere, rows: rows.len() }
 }
 
 /// Mean absolute differences between neighbouring columns, in units of RGB 0..=1.
@@ -165,6 +168,7 @@ mod tests {
         }
         assert!((found.wrap.across - 0.427).abs() < 1e-6 && (found.elsewhere - 0.001).abs() < 1e-6);
         assert!((found.worst_ratio - 427.0).abs() < 0.5 && found.rows == 32);
+        assert!((found.mean_ratio - (101.0 + 201.0 + 1.0 + 427.0) / 4.0).abs() < 0.5);
     }
 
     /// A ramp of slope s has the response 2s, a step d at the line 2s + d on both sides of it.

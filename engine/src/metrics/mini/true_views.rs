@@ -88,25 +88,34 @@ impl TrueViews {
     /// Compares generated views, for each prompt what it asks for and its views' coordinates.
     ///
     /// The true views are those that show what each prompt names, each prompt with the weight of its generated views. Where
-    /// they are fewer than 99 in all, or none for one of the prompts, the sky is left open, then the relief, then the ground.
+    /// they are fewer than 99 in all, or none for one of the prompts, the sky is left open, then the relief, the ground, the time.
     #[must_use]
     pub fn compare(&self, generated: &[(Wanted, Vec<Vec<f64>>)]) -> Option<Comparison> {
         let found: Vec<&[f64]> = generated.iter().flat_map(|(_, rows)| rows.iter().map(Vec::as_slice)).collect();
         if found.len() < 2 {
             return None;
         }
-        let with_views = || generated.iter().filter(|(_, rows)| !rows.is_empty());
-        let matching = |kept: usize| -> Vec<Vec<usize>> {
-            with_views().map(|(wanted, _)| self.matching(&wanted.keeping(kept))).collect()
+        // Prompts that ask for the same are one.
+        let groups = |kept: usize| {
+            let mut groups: Vec<(Wanted, usize)> = Vec::new();
+            for (wanted, rows) in generated.iter().filter(|(_, rows)| !rows.is_empty()) {
+                let wanted = wanted.keeping(kept);
+                match groups.iter_mut().find(|(known, _)| *known == wanted) {
+                    Some((_, count)) => *count += rows.len(),
+                    None => groups.push((wanted, rows.len())),
+                }
+            }
+            let sets: Vec<Vec<usize>> = groups.iter().map(|(wanted, _)| self.matching(wanted)).collect();
+            (sets, groups.into_iter().map(|(_, count)| count).collect::<Vec<_>>())
         };
-        let enough = |sets: &Vec<Vec<usize>>| {
+        let enough = |sets: &[Vec<usize>]| {
             let mut all = sets.concat();
             all.sort_unstable();
             all.dedup();
             all.len() >= FEWEST && sets.iter().all(|set| !set.is_empty())
         };
-        let (kept, sets) = (0..=4).rev().map(|kept| (kept, matching(kept))).find(|(_, sets)| enough(sets))?;
-        let counts: Vec<usize> = with_views().map(|(_, rows)| rows.len()).collect();
+        let (kept, (sets, counts)) =
+            (0..=4).rev().map(|kept| (kept, groups(kept))).find(|(_, (sets, _))| enough(sets))?;
         let weighted = |(set, count): (&Vec<usize>, &usize)| -> Vec<(&[f64], f64)> {
             set.iter().map(|i| (self.rows[*i].as_slice(), *count as f64 / set.len() as f64)).collect()
         };
@@ -222,6 +231,7 @@ mod tests {
         ];
         assert_eq!(compared(&five).matched, ["time", "ground", "relief", "sky"]);
         assert_eq!(compared(&["noon, aurora"]).matched, ["time", "ground", "relief"]);
-        assert_eq!(compared(&["a lighthouse"]).true_views, 2240);
+        let open = compared(&["a lighthouse", "a boat", "a cow"]);
+        assert_eq!((open.views, open.true_views), (30, 2240));
     }
 }
