@@ -4,6 +4,7 @@ mod adapter;
 mod device;
 mod environment;
 mod images;
+mod metrics;
 mod panorama;
 mod prompt;
 mod tools;
@@ -16,6 +17,7 @@ pub use adapter::{AdapterArgs, Backend};
 pub use device::{DeviceArgs, Precision};
 pub use environment::{EnvironmentArgs, ReprojectArgs, Size};
 pub use images::{Img2imgArgs, SamplerArgs, Txt2imgArgs};
+pub use metrics::{MetricsArgs, MetricsCommand, MetricsPanoArgs};
 pub use panorama::PanoramaArgs;
 pub use prompt::{PromptArgs, Seed};
 pub use tools::{CompletionsArgs, ContactSheetArgs, DevicesArgs, InspectArgs, VerifyArgs};
@@ -57,6 +59,8 @@ pub enum Command {
     Reproject(Box<ReprojectArgs>),
     /// Pictures of one size in a grid
     ContactSheet(ContactSheetArgs),
+    /// Numbers for seams, poles, sharpness and diversity of finished pictures, and for the built-in model's world more
+    Metrics(MetricsArgs),
     /// Compares a model with numbers made by the PyTorch reference
     Verify(VerifyArgs),
     /// The adapters of this machine and what they can do

@@ -43,6 +43,12 @@ pub const CONTACT_SHEET: &str = "\
 Examples:
   syncline contact-sheet a.png b.png c.png d.png --columns 2 -o sheet.png";
 
+pub const METRICS: &str = "\
+Examples:
+  syncline metrics pano meadow.png
+  syncline metrics pano seed_1.png seed_2.png seed_3.png --mini auto
+  syncline metrics pano meadow.png --borders -144,-72,0,72,144 --view-size 128 --json";
+
 pub const VERIFY: &str = "\
 Examples:
   syncline verify tests/golden/tiny-sd21-s0
@@ -87,7 +93,9 @@ mod tests {
 
     #[test]
     fn every_example_is_a_command_we_accept() {
-        for text in [ALL, TXT2IMG, IMG2IMG, PANORAMA, REPROJECT, CONTACT_SHEET, VERIFY, DEVICES, INSPECT, COMPLETIONS] {
+        for text in
+            [ALL, TXT2IMG, IMG2IMG, PANORAMA, REPROJECT, CONTACT_SHEET, METRICS, VERIFY, DEVICES, INSPECT, COMPLETIONS]
+        {
             let lines: Vec<_> = text.lines().filter(|line| line.starts_with("  syncline ")).collect();
             assert!(!lines.is_empty(), "{text}");
             for line in lines {

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         Command::Panorama(args) => commands::panorama::run(&cli.global, args),
         Command::Reproject(args) => commands::reproject::run(&cli.global, args),
         Command::ContactSheet(args) => commands::contact_sheet::run(&cli.global, args),
+        Command::Metrics(args) => commands::metrics::run(&cli.global, args),
         Command::Verify(args) => commands::verify::run(&cli.global, args),
         Command::Devices(args) => commands::devices::run(&cli.global, args),
         Command::Inspect(args) => commands::inspect::run(&cli.global, args),

@@ -5,6 +5,7 @@ pub mod contact_sheet;
 pub mod devices;
 pub mod images;
 pub mod inspect;
+pub mod metrics;
 pub mod panorama;
 pub mod reproject;
 pub mod verify;

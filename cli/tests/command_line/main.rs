@@ -5,6 +5,7 @@ mod cancel;
 mod conventions;
 mod devices;
 mod flags;
+mod metrics;
 mod model_files;
 mod numeric;
 mod outputs;

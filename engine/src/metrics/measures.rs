@@ -96,7 +96,8 @@ impl PanoramaMeasures {
     /// When the picture is no panorama that can be measured (see [`Equirect::checked`]) or an option does not fit it.
     pub fn of(canvas: &Equirect<'_>, options: &MeasureOptions<'_>) -> Result<Self> {
         let canvas = Equirect::checked(canvas.size, canvas.rgb)?;
-        options.check(&canvas)?;
+        options.check()?;
+        options.check_lengths(&canvas)?;
         let covered = options.covered(&canvas);
         let view_side = options.view_side.unwrap_or_else(|| options.side_for(&canvas));
         let looks = options.looks(&covered);
@@ -148,9 +149,11 @@ impl MeasureOptions<'_> {
         ((2.0 * (0.5 * self.fov).to_radians().tan() / texel) as usize).clamp(64, 512)
     }
 
-    fn check(&self, canvas: &Equirect<'_>) -> Result<()> {
-        let texels = canvas.size[0] * canvas.size[1];
-        let refuse = |what, found: String, expected: String| Err(Error::Input { what, found, expected });
+    /// Refuses numbers outside their ranges, whatever the picture.
+    ///
+    /// # Errors
+    /// With what was found and what would do.
+    pub fn check(&self) -> Result<()> {
         if let Some(azimuth) = self.borders.iter().find(|a| !a.is_finite()) {
             return refuse("border azimuth", azimuth.to_string(), "a finite number of degrees".into());
         }
@@ -167,10 +170,15 @@ impl MeasureOptions<'_> {
         if let Some(side) = self.view_side.into_iter().chain(self.singles.map(|s| s.side)).find(|s| !side_fits(*s)) {
             return refuse("view size", side.to_string(), format!("{} to {} pixels", SIDES[0], SIDES[1]));
         }
-        if let Some(fov) = [Some(self.fov), self.singles.map(|s| s.fov)].into_iter().flatten().find(|f| !field_fits(*f))
-        {
+        let fovs = [Some(self.fov), self.singles.map(|s| s.fov)];
+        if let Some(fov) = fovs.into_iter().flatten().find(|fov| !(10.0..=150.0).contains(fov)) {
             return refuse("fov", fov.to_string(), "10 to 150 degrees".into());
         }
+        self.singles.map_or(Ok(()), |singles| singles.check())
+    }
+
+    fn check_lengths(&self, canvas: &Equirect<'_>) -> Result<()> {
+        let texels = canvas.size[0] * canvas.size[1];
         if let Some(weights) = self.coverage.filter(|w| w.len() != texels) {
             return refuse("coverage", format!("{} weights", weights.len()), format!("{texels}, one for each texel"));
         }
@@ -179,17 +187,16 @@ impl MeasureOptions<'_> {
             let found = format!("{} values and {} weights", set.0.len(), set.1.len());
             return refuse("set of views", found, format!("{} and {texels}", 3 * texels));
         }
-        self.singles.map_or(Ok(()), |singles| singles.check())
+        Ok(())
     }
 }
 
-fn field_fits(fov: f64) -> bool {
-    (10.0..=150.0).contains(&fov)
+fn refuse(what: &'static str, found: String, expected: String) -> Result<()> {
+    Err(Error::Input { what, found, expected })
 }
 
 impl SingleViews<'_> {
     fn check(&self) -> Result<()> {
-        let refuse = |what, found: String, expected: String| Err(Error::Input { what, found, expected });
         let values = self.side * self.side * 3;
         match self.views.iter().find(|view| view.len() != values) {
             Some(view) => refuse("single view", format!("{} values", view.len()), format!("{values}")),

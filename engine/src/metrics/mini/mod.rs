@@ -96,11 +96,17 @@ impl Accuracy {
 }
 
 /// Unbiased squared maximum mean discrepancy of a sample and a weighted one (Gretton et al. 2012; with this kernel the
-/// KID of Bińkowski et al. 2018): `mean over pairs i ≠ j of k(xᵢ, xⱼ) + the same of y − 2 mean k(xᵢ, yⱼ)`.
+/// KID of Bińkowski et al. 2018): `mean over pairs i ≠ j of k(xᵢ, xⱼ) + the same of y − 2 mean k(xᵢ, yⱼ)`, both centred on the
+/// mean of y: this kernel knows an origin.
 fn kernel_distance(x: &[&[f64]], y: &[(&[f64], f64)]) -> f64 {
     let kernel = |a: &[f64], b: &[f64]| (a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>() + 1.0).powi(3);
-    let x: Vec<(&[f64], f64)> = x.iter().map(|row| (*row, 1.0)).collect();
-    let within = |set: &[(&[f64], f64)]| {
+    let total: f64 = y.iter().map(|(_, weight)| weight).sum();
+    let middle = |k: usize| y.iter().map(|(row, weight)| weight / total * row[k]).sum::<f64>();
+    let middle: Vec<f64> = (0..y.first().map_or(0, |(row, _)| row.len())).map(middle).collect();
+    let away = |row: &[f64]| row.iter().zip(&middle).map(|(v, m)| v - m).collect::<Vec<f64>>();
+    let x: Vec<(Vec<f64>, f64)> = x.iter().map(|row| (away(row), 1.0)).collect();
+    let y: Vec<(Vec<f64>, f64)> = y.iter().map(|(row, weight)| (away(row), *weight)).collect();
+    let within = |set: &[(Vec<f64>, f64)]| {
         let (mut sum, mut weights) = (0.0, 0.0);
         for (i, (a, wa)) in set.iter().enumerate() {
             for (b, wb) in &set[..i] {
@@ -112,12 +118,12 @@ fn kernel_distance(x: &[&[f64]], y: &[(&[f64], f64)]) -> f64 {
     };
     let (mut between, mut weights) = (0.0, 0.0);
     for (a, wa) in &x {
-        for (b, wb) in y {
+        for (b, wb) in &y {
             between += wa * wb * kernel(a, b);
             weights += wa * wb;
         }
     }
-    within(&x) + within(y) - 2.0 * between / weights
+    within(&x) + within(&y) - 2.0 * between / weights
 }
 
 #[cfg(test)]
@@ -140,7 +146,9 @@ mod tests {
         let rows = [[0.0], [1.0], [2.0], [4.0]];
         let row = |i: usize| &rows[i][..];
         let k = |a: f64, b: f64| (a * b + 1.0f64).powi(3);
-        let expected = k(0.0, 1.0) + k(2.0, 4.0) - 2.0 * (k(0.0, 2.0) + k(0.0, 4.0) + k(1.0, 2.0) + k(1.0, 4.0)) / 4.0;
+        // Less the mean 3 of the second sample: −3, −2 and −1, 1.
+        let between = k(-3.0, -1.0) + k(-3.0, 1.0) + k(-2.0, -1.0) + k(-2.0, 1.0);
+        let expected = k(-3.0, -2.0) + k(-1.0, 1.0) - 2.0 * between / 4.0;
         let found = kernel_distance(&[row(0), row(1)], &[(row(2), 1.0), (row(3), 1.0)]);
         assert!((found - expected).abs() < 1e-9);
     }

@@ -166,7 +166,8 @@ pub struct Comparison {
     pub frechet: f64,
     /// That of as many true views from the others: no method can be expected below. None where too few would be left.
     pub frechet_floor: Option<f64>,
-    /// Unbiased squared kernel distance (MMD) with the kernel (x·y + 1)³; 0 on average for true views however few there are.
+    /// Unbiased squared kernel distance (MMD) with the kernel (x·y + 1)³ around the true views' mean; 0 on average for
+    /// true views, however few there are.
     pub kernel: f64,
     /// Generated views.
     pub views: usize,
