@@ -46,3 +46,58 @@ pub fn read_picture(path: &Path) -> anyhow::Result<Picture> {
     let linear = matches!(format, Some(ImageFormat::OpenExr | ImageFormat::Hdr));
     Ok(if linear { Picture::linear(raster) } else { Picture::srgb(raster) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::{Embedded, Format, test_card};
+    use syncline::reproject::{Edges, resize};
+
+    fn small() -> Picture {
+        Picture::linear(resize(&test_card().to_linear(), [6, 12], Edges::Wrap))
+    }
+
+    #[test]
+    fn floats_are_light_and_others_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let picture = small();
+        for (format, tolerance) in [(Format::Exr, 1e-3), (Format::Hdr, 1e-2), (Format::Png, 1e-2)] {
+            let path = dir.path().join(format!("a.{}", format.extension()));
+            std::fs::write(&path, format.encode(&picture, &Embedded::default()).unwrap()).unwrap();
+            let read = read_picture(&path).unwrap().to_linear().into_owned();
+            assert_eq!(read.size, [6, 12]);
+            assert!(read.rgb.iter().zip(&picture.raster.rgb).all(|(a, b)| (a - b).abs() < tolerance), "{format:?}");
+        }
+    }
+
+    #[test]
+    fn light_that_is_no_number_is_refused_with_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut rgb = image::Rgb32FImage::new(4, 2);
+        rgb.put_pixel(3, 1, image::Rgb([0.0, f32::NAN, 0.0]));
+        let path = dir.path().join("a.exr");
+        rgb.save(&path).unwrap();
+        let refused = read_picture(&path).unwrap_err().to_string();
+        assert!(refused.contains("a.exr: NaN or infinity at x 3, y 1; give a PNG"), "{refused}");
+    }
+
+    /// Changed bytes and cuts of small files: an error or a picture, never more.
+    #[test]
+    fn cut_and_damaged_pictures_never_panic() {
+        let dir = tempfile::tempdir().unwrap();
+        for format in [Format::Png, Format::Jpeg, Format::Exr, Format::Hdr] {
+            let good = format.encode(&small(), &Embedded::default()).unwrap();
+            let path = dir.path().join(format!("a.{}", format.extension()));
+            for i in (0..good.len()).step_by(3) {
+                let mut bytes = good.clone();
+                bytes[i] ^= [0x01, 0x55, 0xFF][i / 3 % 3];
+                std::fs::write(&path, &bytes).unwrap();
+                let _: Result<_, _> = read_picture(&path);
+                if i % 6 == 0 {
+                    std::fs::write(&path, &good[..i]).unwrap();
+                    let _: Result<_, _> = read_picture(&path);
+                }
+            }
+        }
+    }
+}

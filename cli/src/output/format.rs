@@ -64,18 +64,20 @@ impl Format {
     /// # Panics
     /// For KTX2, which holds six pictures.
     pub fn encode(self, picture: &Picture, embedded: &Embedded) -> Result<Vec<u8>, OutputError> {
-        // Floats are checked, too, before they are a file.
-        let checked = picture.to_rgb8()?;
+        picture.check_finite()?;
         let [height, width] = picture.raster.size;
         match self {
-            Self::Png => png_bytes(&checked, embedded).map_err(|e| refused(self, e)),
+            Self::Png => png_bytes(&picture.to_rgb8()?, embedded).map_err(|e| refused(self, e)),
             Self::Jpeg => {
-                let mut bytes = Vec::new();
+                let (rgb, mut bytes) = (picture.to_rgb8()?, Vec::new());
                 let encoder = JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY);
                 let kind = image::ExtendedColorType::Rgb8;
-                image::ImageEncoder::write_image(encoder, &checked.pixels, width as u32, height as u32, kind)
+                image::ImageEncoder::write_image(encoder, &rgb.pixels, width as u32, height as u32, kind)
                     .map_err(|e| refused(self, e))?;
-                Ok(embedded.xmp.as_deref().map_or(bytes.clone(), |xmp| with_xmp(&bytes, xmp)))
+                Ok(match embedded.xmp.as_deref() {
+                    Some(xmp) => with_xmp(&bytes, xmp),
+                    None => bytes,
+                })
             }
             Self::Exr => exr_bytes(picture).map_err(|e| refused(self, e)),
             Self::Hdr => {

@@ -56,6 +56,18 @@ impl Picture {
         }
     }
 
+    /// Fails on NaN and infinity: such a picture is wrong even where it looks right.
+    ///
+    /// # Errors
+    /// [`OutputError::NonFinite`].
+    pub fn check_finite(&self) -> Result<(), OutputError> {
+        let values = &self.raster.rgb;
+        let Some(first) = values.iter().position(|v| !v.is_finite()) else { return Ok(()) };
+        let count = values.iter().filter(|v| !v.is_finite()).count();
+        let width = self.raster.size[1];
+        Err(OutputError::NonFinite { count, total: values.len(), x: first / 3 % width, y: first / 3 / width })
+    }
+
     /// 8 bits a channel; light above 1 is cut off.
     ///
     /// # Errors

@@ -157,6 +157,37 @@ fn the_page_looks_where_its_address_says() {
     }
 }
 
+/// Events as a keyboard, a mouse and a wheel send them, from a script behind the page's own.
+#[test]
+fn keys_mouse_and_wheel_turn_and_zoom() {
+    let (folder, picture) = page();
+    let script = |events: &str| {
+        let text = String::from_utf8(folder.bytes("view.html")).unwrap();
+        let steps = "<script>addEventListener('load',function(){var v=document.getElementById('view');\
+            function key(k){dispatchEvent(new KeyboardEvent('keydown',{key:k,cancelable:true}))}\
+            function at(n,x,y){v.dispatchEvent(new PointerEvent(n,{pointerId:1,clientX:x,clientY:y}))}EVENTS})</script>";
+        folder.write("moved.html", text.replace("</body>", &format!("{}</body>", steps.replace("EVENTS", events))));
+    };
+    // A key turns by a fifteenth of the field, a drag by the angle under the pointer; a wheel notch of 100 zooms by 1.001^100.
+    let zoomed = 60.0 * 1.001_f64.powi(-100);
+    let keys = "for(var i=0;i<5;i++)key('ArrowRight');key('ArrowLeft');for(i=0;i<3;i++)key('ArrowUp');key('ArrowDown');\
+                key('+');key('-');key('-');";
+    let mouse = "var h=v.clientHeight;at('pointerdown',400,200);at('pointermove',400-h/2,200+h/6);at('pointerup',0,0);\
+                 at('pointermove',0,0);v.dispatchEvent(new WheelEvent('wheel',{deltaY:-100,cancelable:true}));";
+    let home = "for(var i=0;i<9;i++)key('ArrowRight');key('ArrowUp');key('Home');";
+    for (events, look) in [(keys, [16.0, 8.0, 66.0]), (mouse, [30.0, 10.0, zoomed]), (home, [0.0, 0.0, 75.0])] {
+        script(events);
+        let (shot, log) = screenshot(&folder, "moved.html", "#fov=60", &["--virtual-time-budget=2000"]);
+        assert_no_complaints(&log);
+        let off = difference(&shot, 0..HEIGHT, |x, y| expected(&picture, look, x, y));
+        let before = difference(&shot, 0..HEIGHT, |x, y| expected(&picture, [0.0, 0.0, 60.0], x, y));
+        assert!(
+            off < 2.0 && before > 1.5 * off.max(0.5),
+            "{events}: off by {off:.2} levels, from before by {before:.2}"
+        );
+    }
+}
+
 #[test]
 fn without_webgl_the_flat_picture_is_there() {
     let (folder, picture) = page();

@@ -165,6 +165,28 @@ fn what_cannot_be_drawn_is_refused_with_numbers() {
     assert_eq!(refused, "cube face: found 5x4, expected 4x4 as the first");
 }
 
+/// Every size from one pixel on, any turn: what has one colour keeps it everywhere.
+#[test]
+fn plain_pictures_stay_plain_at_any_size() {
+    let ctx = context();
+    let mut draw = syncline_kernels::check::Draw::new(7);
+    for _ in 0..40 {
+        let [height, side, rows, width] = [0; 4].map(|_| draw.dim(70));
+        let samples = 1 + draw.below(3);
+        let turn = turn(360.0 * draw.unit(), 180.0 * draw.unit() - 90.0, 360.0 * draw.unit());
+        let what = format!("panorama {height}, face {side}, view {width}x{rows}, {samples} samples");
+        let plain = |size: [usize; 2]| Raster::new(size, [0.2, 0.5, 3.0].repeat(size[0] * size[1]));
+        let check = |raster: &Raster| {
+            let off = raster.rgb.chunks_exact(3).zip([[0.2, 0.5, 3.0]].iter().cycle());
+            assert!(off.flat_map(|(a, b)| [0, 1, 2].map(|c| (a[c] - b[c]).abs())).all(|d| d < 1e-5), "{what}");
+        };
+        to_cube(&ctx, &plain([height, 2 * height]), side, &turn, samples).unwrap().iter().for_each(check);
+        check(&to_equirect(&ctx, &[0; 6].map(|_| plain([side; 2])), height, &turn, samples).unwrap());
+        let view = Perspective { rotation: turn, fov: 1.0 + 169.0 * draw.unit(), size: [rows, width] };
+        check(&perspective(&ctx, &plain([height, 2 * height]), &view, samples).unwrap());
+    }
+}
+
 #[test]
 fn minified_pictures_get_more_samples() {
     assert_eq!(samples_for(100.0, 100.0), 1);
