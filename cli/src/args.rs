@@ -1,5 +1,6 @@
 //! Flags. Names follow stable-diffusion.cpp; diffusers' names are accepted as aliases.
 
+mod ablation;
 mod adapter;
 mod device;
 mod environment;
@@ -13,6 +14,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::examples;
 
+pub use ablation::AblationArgs;
 pub use adapter::{AdapterArgs, Backend};
 pub use device::{DeviceArgs, Precision};
 pub use environment::{EnvironmentArgs, ReprojectArgs, Size};
@@ -57,6 +59,8 @@ pub enum Command {
     Panorama(Box<PanoramaArgs>),
     /// A 360° picture as cubemap, panorama or perspective view, for engines and viewers
     Reproject(Box<ReprojectArgs>),
+    /// StochSync's switches and its rivals with the same prompts and seeds: a table
+    Ablation(Box<AblationArgs>),
     /// Pictures of one size in a grid
     ContactSheet(ContactSheetArgs),
     /// Numbers for seams, poles, sharpness and diversity of finished pictures, and for the built-in model's world more

@@ -39,6 +39,11 @@ Examples:
   syncline reproject -i view.png --input-fov 75 --azimuth -90 -o on_the_right.png
   syncline reproject --test-card -o card.png --for unreal --layout row";
 
+pub const ABLATION: &str = "Examples:
+  syncline ablation -o ablation
+  syncline ablation -o ablation --rows 1,6,independent --seeds 1
+  syncline ablation -o ablation --measure-only";
+
 pub const CONTACT_SHEET: &str = "\
 Examples:
   syncline contact-sheet a.png b.png c.png d.png --columns 2 -o sheet.png";
@@ -93,9 +98,22 @@ mod tests {
 
     #[test]
     fn every_example_is_a_command_we_accept() {
-        for text in
-            [ALL, TXT2IMG, IMG2IMG, PANORAMA, REPROJECT, CONTACT_SHEET, METRICS, VERIFY, DEVICES, INSPECT, COMPLETIONS]
-        {
+        #[rustfmt::skip] // One line per command.
+        let all = [
+            ALL,
+            TXT2IMG,
+            IMG2IMG,
+            PANORAMA,
+            REPROJECT,
+            ABLATION,
+            CONTACT_SHEET,
+            METRICS,
+            VERIFY,
+            DEVICES,
+            INSPECT,
+            COMPLETIONS,
+        ];
+        for text in all {
             let lines: Vec<_> = text.lines().filter(|line| line.starts_with("  syncline ")).collect();
             assert!(!lines.is_empty(), "{text}");
             for line in lines {

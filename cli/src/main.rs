@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Command::Img2img(args) => commands::images::img2img(&cli.global, args),
         Command::Panorama(args) => commands::panorama::run(&cli.global, args),
         Command::Reproject(args) => commands::reproject::run(&cli.global, args),
+        Command::Ablation(args) => commands::ablation::run(&cli.global, args),
         Command::ContactSheet(args) => commands::contact_sheet::run(&cli.global, args),
         Command::Metrics(args) => commands::metrics::run(&cli.global, args),
         Command::Verify(args) => commands::verify::run(&cli.global, args),

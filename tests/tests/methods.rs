@@ -1,114 +1,12 @@
-//! Methods against mathematics: analytic denoisers on latent canvases, closed forms on the host.
+//! Synchronisation and StochSync against mathematics: analytic denoisers on latent canvases, closed forms on the host.
 
-use std::sync::{Arc, OnceLock};
-
-use syncline::jobs::{CanvasOptions, CanvasProgram, CanvasResult, Job};
+use syncline::jobs::CanvasResult;
 use syncline::methods::{
     Direction, FirstNoise, Medium, OdeSolver, Op, Plan, Preset, StateAt, StochSync, Synchronised, TimeGrid,
 };
 use syncline::rng::{NoiseKey, Purpose};
 use syncline::schedulers::{NoiseSchedule, PredictionType};
-use syncline::spaces::{Geometry, Interpolation, Space, View};
-use syncline_kernels::gpu::{Context, ContextOptions};
-use syncline_kernels::ops::views::Window;
-use syncline_tests::analytic::{Component, Mixture};
-
-fn context() -> &'static Context {
-    static CONTEXT: OnceLock<Context> = OnceLock::new();
-    CONTEXT.get_or_init(|| Context::new(&ContextOptions::strict()).unwrap())
-}
-
-/// Crops of a flat canvas at given corners.
-#[derive(Clone, Debug)]
-struct Crops {
-    canvas: [usize; 2],
-    view: [usize; 2],
-    sets: Vec<Vec<[usize; 2]>>,
-}
-
-impl Crops {
-    fn new(canvas: [usize; 2], view: [usize; 2], corners: &[[usize; 2]]) -> Self {
-        Self { canvas, view, sets: vec![corners.to_vec()] }
-    }
-
-    /// Columns `stride` apart over a canvas one view high.
-    fn row(width: usize, view: [usize; 2], stride: usize) -> Self {
-        let corners: Vec<[usize; 2]> = (0..=width - view[1]).step_by(stride).map(|x| [0, x]).collect();
-        Self::new([view[0], width], view, &corners)
-    }
-}
-
-impl Space for Crops {
-    fn canvas_size(&self) -> [usize; 2] {
-        self.canvas
-    }
-
-    fn view_size(&self) -> [usize; 2] {
-        self.view
-    }
-
-    fn geometry(&self) -> Geometry {
-        Geometry::Windows
-    }
-
-    fn interpolation(&self) -> Interpolation {
-        Interpolation::Bilinear
-    }
-
-    fn set_count(&self) -> usize {
-        self.sets.len()
-    }
-
-    fn view_count(&self) -> usize {
-        self.sets[0].len()
-    }
-
-    fn views(&self, step: usize) -> Vec<View> {
-        let set = step % self.sets.len();
-        let view = |(i, [y, x]): (usize, &[usize; 2])| {
-            let window = Window {
-                origin: [*x as f64, *y as f64],
-                size: [self.view[1], self.view[0]],
-                scale: [1.0; 2],
-                canvas: [self.canvas[1], self.canvas[0]],
-                wrap: [false; 2],
-            };
-            View { words: window.words(), id: (set * self.sets[0].len() + i) as u32, direction: None }
-        };
-        self.sets[set].iter().enumerate().map(view).collect()
-    }
-}
-
-const GAUSS: &[Component] = &[Component::new(0.4, 0.5)];
-const TWO: &[Component] = &[
-    Component { weight: 0.7, mean: -0.8, deviation: 0.3, slope: 0.2 },
-    Component { weight: 0.3, mean: 1.1, deviation: 0.4, slope: -0.1 },
-];
-
-fn schedule() -> NoiseSchedule {
-    NoiseSchedule::stable_diffusion(PredictionType::Epsilon)
-}
-
-fn mixture(space: &Crops, rows: &[&[Component]]) -> Mixture {
-    let [h, w] = space.view;
-    Mixture::new(context(), space.view_count(), [h, w, 4], rows)
-}
-
-fn run(model: Mixture, plan: Plan, space: &Crops, seed: u64) -> CanvasResult {
-    let options = CanvasOptions::new(without_picture(plan), Arc::new(space.clone()), seed);
-    Job::new(CanvasProgram::new(model, options).unwrap()).run(|_, _| {}).unwrap()
-}
-
-/// Analytic models have no decoder.
-fn without_picture(mut plan: Plan) -> Plan {
-    plan.ops.retain(|op| !matches!(op, Op::Fuse { to: syncline::methods::CanvasReg::Picture, .. } | Op::DecodeCanvas));
-    plan
-}
-
-fn worst(a: &[f32], b: &[f32]) -> f64 {
-    assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max)
-}
+use syncline_tests::analytic::{Crops, GAUSS, Mixture, TWO, mixture, run, schedule, worst};
 
 fn case(number: usize, steps: usize, guidance: f64) -> Synchronised {
     Synchronised::case(number, TimeGrid::Leading { steps }, guidance).unwrap()
@@ -335,52 +233,9 @@ fn stochsync_from_noise_alone_is_independent_samples() {
     // The views' own samples are the sampler's last states.
     let tiled = canvas_of(&Synchronised { state_at: StateAt::Views, ..case(2, 2, 1.0) }, &result, &space);
     assert_eq!(worst(&result.canvas, &tiled), 0.0);
-    let alone = Crops { sets: vec![vec![[0, 8]]], ..space.clone() };
-    let mut plan = method.plan(&schedule(), 1).unwrap();
-    plan.ops.retain(|op| !matches!(op, Op::EndStep { .. }));
     // The second view alone, with its own noise id, is the same sample.
-    let mut job_space = alone;
-    job_space.sets = vec![vec![[0, 8]]];
-    let single = run_with_id(mixture(&job_space, &[TWO]).reaching(0.4), plan, &job_space, 6, 1);
+    let alone = Crops { sets: vec![vec![[0, 8]]], first_id: 1, ..space.clone() };
+    let single = run(mixture(&alone, &[TWO]).reaching(0.4), method.plan(&schedule(), 1).unwrap(), &alone, 6);
     let second: Vec<f32> = result.latents[4 * 8 * 4..].to_vec();
     assert_eq!(worst(&single.latents, &second), 0.0);
-}
-
-/// A space whose only view has another noise id.
-#[derive(Clone, Debug)]
-struct Renamed(Crops, u32);
-
-impl Space for Renamed {
-    fn canvas_size(&self) -> [usize; 2] {
-        self.0.canvas_size()
-    }
-
-    fn view_size(&self) -> [usize; 2] {
-        self.0.view_size()
-    }
-
-    fn geometry(&self) -> Geometry {
-        self.0.geometry()
-    }
-
-    fn interpolation(&self) -> Interpolation {
-        self.0.interpolation()
-    }
-
-    fn set_count(&self) -> usize {
-        self.0.set_count()
-    }
-
-    fn view_count(&self) -> usize {
-        self.0.view_count()
-    }
-
-    fn views(&self, step: usize) -> Vec<View> {
-        self.0.views(step).into_iter().map(|view| View { id: self.1, ..view }).collect()
-    }
-}
-
-fn run_with_id(model: Mixture, plan: Plan, space: &Crops, seed: u64, id: u32) -> CanvasResult {
-    let options = CanvasOptions::new(without_picture(plan), Arc::new(Renamed(space.clone(), id)), seed);
-    Job::new(CanvasProgram::new(model, options).unwrap()).run(|_, _| {}).unwrap()
 }

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod ablation;
 pub mod completions;
 pub mod contact_sheet;
 pub mod devices;

@@ -1,6 +1,7 @@
 //! Ways to sample many views together. A method is data: its switches make a [`Plan`], a list of operations that the one
 //! loop of `jobs` runs.
 
+pub mod ablation;
 pub mod distillation;
 pub mod fuse_at;
 mod plan;

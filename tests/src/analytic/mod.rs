@@ -1,5 +1,7 @@
 //! Denoisers in closed form: methods are tested against mathematics, not against themselves.
 
+mod crops;
+
 use std::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
@@ -12,6 +14,8 @@ use syncline::schedulers::{NoiseSchedule, PredictionType};
 use syncline::spaces::View;
 use syncline_kernels::gpu::{Access, Context, Kernel, Launch, Recorder, Recording, Store};
 use syncline_kernels::tensor::{Elem, Tensor};
+
+pub use crops::{Crops, GAUSS, TWO, context, mixture, run, schedule, worst};
 
 /// See `mixture.wgsl`.
 pub const KERNEL: Kernel = Kernel {

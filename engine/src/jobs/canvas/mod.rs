@@ -3,6 +3,7 @@
 mod bootstrap;
 mod checkpoint;
 mod codec;
+mod gradient;
 mod model;
 mod numbers;
 mod recordings;
@@ -21,7 +22,7 @@ pub use result::{CanvasResult, Preview};
 use super::job::{Program, Status};
 use crate::error::{Error, Result};
 use crate::methods::{CanvasReg, Medium, Op, Plan};
-use crate::spaces::{Space, View};
+use crate::spaces::{Interpolation, Space, View};
 use work::Work;
 
 /// What to draw on a canvas.
@@ -41,6 +42,8 @@ pub struct CanvasOptions {
     pub regions: Option<Regions>,
     /// `[height, width]` of a latent canvas; `None`: one texel per latent cell of the RGB canvas.
     pub latent_canvas: Option<[usize; 2]>,
+    /// How a latent canvas is sampled; `None`: as the space says.
+    pub latent_interpolation: Option<Interpolation>,
 }
 
 /// Known content of inpainting.
@@ -65,7 +68,16 @@ impl CanvasOptions {
     /// A plan on a space, nothing else given.
     #[must_use]
     pub fn new(plan: Plan, space: Arc<dyn Space>, seed: u64) -> Self {
-        Self { plan, seed, space, start: None, keep: None, regions: None, latent_canvas: None }
+        Self {
+            plan,
+            seed,
+            space,
+            start: None,
+            keep: None,
+            regions: None,
+            latent_canvas: None,
+            latent_interpolation: None,
+        }
     }
 }
 

@@ -34,6 +34,7 @@ impl<M: CanvasModel> CanvasProgram<M> {
             }
             Op::Mix(mix) => work.set_mix(&mix, key, self.options.space.as_ref())?,
             Op::Blend { level, threshold, .. } => work.set_blend(level, threshold, key)?,
+            Op::Adam(step) => work.set_adam(&step),
             Op::Background { .. } => work.paint_background(&self.views, key)?,
             _ => {}
         }

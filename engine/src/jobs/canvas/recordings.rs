@@ -1,6 +1,7 @@
 //! Recordings of the small operations between evaluations, made when first needed.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use syncline_kernels::gpu::{Context, DispatchId, Recorder, Recording};
 use syncline_kernels::ops::mix::{self, MixScalars, mix};
@@ -51,9 +52,8 @@ pub(super) struct Recordings {
 impl Recordings {
     /// The recording, made now if it was not.
     pub(super) fn get(&mut self, key: Key, space: &dyn Space, registers: &mut Registers, ctx: &Context) -> Result<()> {
-        if !self.made.contains_key(&key) {
-            let made = record(key, space, registers, ctx)?;
-            self.made.insert(key, made);
+        if let Entry::Vacant(entry) = self.made.entry(key) {
+            entry.insert(record(key, space, registers, ctx)?);
         }
         Ok(())
     }
@@ -98,7 +98,8 @@ fn record(
         Key::Project { from, to, nearest } => {
             rec.set_layer("project");
             let (canvas, to) = (registers.get(from)?, registers.get(to)?);
-            let interpolation = if nearest { Interpolation::Nearest } else { space.interpolation() };
+            let own = registers.latent_interpolation;
+            let interpolation = if nearest { Interpolation::Nearest } else { own };
             let views = spaces::project(
                 &mut rec,
                 &Project {
@@ -122,7 +123,8 @@ fn record(
             let (words, regions) = (&registers.used, registers.regions[1].as_ref());
             let scalars = FuseScalars::default();
             let targets = (&canvas, &coverage);
-            record_fuse(&mut rec, space, targets, (&views, words, regions), (Weight::Count, scalars));
+            let own = registers.latent_interpolation;
+            record_fuse(&mut rec, (space, own), targets, (&views, words, regions), (Weight::Count, scalars));
             None
         }
         Key::Picture { set, overlap } => {
@@ -153,12 +155,12 @@ type Sources<'a> = (&'a Tensor, &'a Tensor, Option<&'a Tensor>);
 
 fn record_fuse(
     rec: &mut Recorder,
-    space: &dyn Space,
+    (space, interpolation): (&dyn Space, Interpolation),
     (canvas, coverage): (&Tensor, &Tensor),
     (views, words, regions): Sources<'_>,
     (weight, scalars): (Weight, FuseScalars),
 ) {
-    let (geometry, interpolation) = (space.geometry(), space.interpolation());
+    let geometry = space.geometry();
     let fuse = Fuse { geometry, interpolation, canvas, coverage, views, words, regions, weight, scalars };
     spaces::fuse(rec, &fuse);
 }
@@ -192,6 +194,7 @@ fn record_picture(
         ..FuseScalars::default()
     };
     let targets = (&picture, &registers.coverage.clone());
+    let space = (space, space.interpolation());
     record_fuse(rec, space, targets, (&views, &words, registers.regions[0].as_ref()), (weight, scalars));
     Ok(())
 }

@@ -7,7 +7,7 @@ use syncline_kernels::tensor::{Elem, Tensor};
 
 use crate::error::Result;
 use crate::methods::{CanvasReg, Medium, Plan, Reg, ViewReg};
-use crate::spaces::{Space, VIEW_WORDS, View};
+use crate::spaces::{Interpolation, Space, VIEW_WORDS, View};
 
 /// Tensors by the name that operations use.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub(super) struct Registers {
     /// Sums of weights on the RGB canvas and, where there is one, the latent canvas.
     pub(super) coverage: Tensor,
     pub(super) latent_coverage: Option<Tensor>,
+    /// How a latent canvas is sampled.
+    pub(super) latent_interpolation: Interpolation,
     /// The outer step whose views are kept of each set.
     pub(super) kept_steps: Vec<Option<usize>>,
     /// Weights of the regions `[R, H, W]` on the picture and on the latent canvas.
@@ -44,6 +46,8 @@ pub(super) struct Sizes {
     pub(super) latent_canvas: [usize; 2],
     /// Whether views can be decoded.
     pub(super) decoder: bool,
+    /// How the latent canvas is sampled, where not as the space says.
+    pub(super) interpolation: Option<Interpolation>,
 }
 
 impl Registers {
@@ -99,6 +103,7 @@ impl Registers {
             kept: sizes.decoder.then(|| zeros("decoded views", &kept)).transpose()?,
             coverage: zeros("coverage", &[height, width])?,
             latent_coverage: latent_canvas.then(|| zeros("latent coverage", &latents[..2])).transpose()?,
+            latent_interpolation: sizes.interpolation.unwrap_or(space.interpolation()),
             kept_steps: vec![None; space.set_count()],
             regions: [None, None],
             ctx: ctx.clone(),

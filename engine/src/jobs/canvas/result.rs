@@ -24,6 +24,8 @@ pub struct CanvasResult {
     pub views: Vec<Vec<f32>>,
     /// The last latents of the views, `[V, h, w, C]`.
     pub latents: Vec<f32>,
+    /// The last clean estimates (or gradients) of the views, `[V, h, w, C]`.
+    pub clean: Vec<f32>,
     /// The canvas itself, `[H, W, C]` in the method's medium.
     pub canvas: Vec<f32>,
     /// Network evaluations, counting each view and each guidance row.
@@ -68,6 +70,7 @@ impl Work {
             size: space.canvas_size(),
             view_size: space.view_size(),
             latents: ctx.read(&self.denoise.x)?,
+            clean: ctx.read(&self.denoise.clean)?,
             canvas: ctx.read(&self.registers.get(CanvasReg::Canvas)?)?,
             evaluations,
             ..CanvasResult::default()

@@ -11,6 +11,7 @@ use syncline_kernels::tensor::{Elem, Tensor};
 
 use super::bootstrap::Bootstrap;
 use super::codec::ViewCodec;
+use super::gradient::Gradient;
 use super::model::CanvasModel;
 use super::recordings::{Key, Recordings, mix_key, picture_key};
 use super::registers::{Registers, Sizes};
@@ -18,7 +19,7 @@ use super::{CanvasOptions, Keep, Regions};
 use crate::error::{Error, Result};
 use crate::jobs::denoise::{Denoise, FreshNoise};
 use crate::methods::stochsync::BlendMask;
-use crate::methods::{CanvasReg, Medium, Mix, Op, ViewReg};
+use crate::methods::{AdamStep, CanvasReg, Medium, Mix, Op, ViewReg};
 use crate::models::Wrap;
 use crate::pipeline::StableDiffusion;
 use crate::schedulers::Level;
@@ -35,6 +36,7 @@ pub(super) struct Work {
     blend: Option<(Recording, DispatchId)>,
     keep: Option<Recording>,
     bootstrap: Option<Bootstrap>,
+    gradient: Option<Gradient>,
     whole: Option<Recording>,
 }
 
@@ -51,7 +53,12 @@ impl Work {
         let [view_height, view_width] = space.view_size();
         // As many texels to a latent cell as pixels.
         let latent_canvas = options.latent_canvas.unwrap_or([height * h / view_height, width * w / view_width]);
-        let sizes = Sizes { latent: [count, h, w, c], latent_canvas, decoder: model.autoencoder().is_some() };
+        let sizes = Sizes {
+            latent: [count, h, w, c],
+            latent_canvas,
+            decoder: model.autoencoder().is_some(),
+            interpolation: options.latent_interpolation,
+        };
         let sampler = (denoise.x.clone(), denoise.clean.clone(), ids);
         let mut registers = Registers::new(ctx, space, plan, &sizes, sampler)?;
         let codec = |model: &Arc<StableDiffusion>| ViewCodec::new(model, space, plan, &mut registers);
@@ -69,15 +76,28 @@ impl Work {
         }
         let autoencoder = model.autoencoder();
         let bootstrap = Bootstrap::new(ctx, autoencoder, options, &mut registers)?;
+        let optimises = plan.ops.iter().any(|op| matches!(op, Op::Adam(_)));
+        let gradient = if optimises { Some(Gradient::new(ctx, space, &mut registers)?) } else { None };
         let whole = autoencoder.filter(|_| plan.ops.iter().any(|op| matches!(op, Op::DecodeCanvas)));
         let whole = whole.map(|model| record_whole(model, space, &mut registers)).transpose()?;
         let (ctx, medium, recordings) = (ctx.clone(), plan.medium, Recordings::default());
-        Ok(Self { ctx, medium, registers, recordings, codec, denoise, blend, keep, bootstrap, whole })
+        Ok(Self { ctx, medium, registers, recordings, codec, denoise, blend, keep, bootstrap, gradient, whole })
     }
 
     /// Every tensor that lives from one step to the next, by name.
     pub(super) fn live(&self) -> Vec<(String, Tensor)> {
-        self.registers.live()
+        let mut live = self.registers.live();
+        if let Some(gradient) = &self.gradient {
+            live.extend(gradient.moments.iter().enumerate().map(|(i, moment)| (format!("moment {i}"), moment.clone())));
+        }
+        live
+    }
+
+    /// Numbers of the next step of the optimiser.
+    pub(super) fn set_adam(&mut self, step: &AdamStep) {
+        if let Some(gradient) = &mut self.gradient {
+            gradient.set(step);
+        }
     }
 
     /// Words and noise ids of the views from now on.
@@ -110,8 +130,7 @@ impl Work {
             Op::Evaluate(_) | Op::Blend { .. } | Op::Keep | Op::Outside | Op::DecodeCanvas => 1,
             Op::Look { .. } | Op::EndStep { .. } => 0,
             Op::Background { .. } => 0,
-            // TEMP
-            Op::Scatter | Op::Adam(_) => 0,
+            Op::Scatter | Op::Adam(_) => 1,
         })
     }
 
@@ -142,6 +161,8 @@ impl Work {
             Op::Evaluate(_) => Some(self.denoise.recording()),
             Op::Blend { .. } => self.blend.as_mut().map(|(recording, _)| recording),
             Op::Keep => self.keep.as_mut(),
+            Op::Scatter => self.gradient.as_mut().map(|gradient| &mut gradient.scatter),
+            Op::Adam(_) => self.gradient.as_mut().map(|gradient| &mut gradient.adam),
             Op::Outside => self.bootstrap.as_mut().map(|bootstrap| &mut bootstrap.outside),
             Op::DecodeCanvas => self.whole.as_mut(),
             _ => None,
@@ -185,6 +206,9 @@ impl Work {
 
     /// Fails when a part of the autoencoder has just written NaN or infinity.
     pub(super) fn check(&mut self, op: Op, part: usize, stage: &str) -> Result<()> {
+        if let (Op::Adam(_), Some(gradient)) = (op, &self.gradient) {
+            return gradient.check(stage);
+        }
         let rgb = self.medium == Medium::Rgb;
         let Some(codec) = &mut self.codec else { return Ok(()) };
         let chunks = codec.chunks();

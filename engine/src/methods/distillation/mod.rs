@@ -243,10 +243,12 @@ impl Distillation {
         let mut nodes: Vec<usize> = (0..s).step_by(jump.max(1)).collect();
         nodes.push(s);
         self.invert(ops, noise, &nodes, (0.0, draw))?;
-        if s < t {
-            // The estimate at s is kept in Clean, the state goes on to t.
-            ops.push(self.inversion_step(noise, [s, t], (0.0, draw))?);
-        }
+        // The estimate at s is kept in Clean; the state goes on to t.
+        ops.push(if s < t {
+            self.inversion_step(noise, [s, t], (0.0, draw))?
+        } else {
+            self.evaluate_noise(noise, t, 0.0, draw)?
+        });
         ops.push(mix(ViewReg::Kept, 0.0, &[(ViewReg::Clean.into(), 1.0)], None));
         ops.push(self.evaluate_noise(noise, t, self.guidance_scale, draw)?);
         let w = self.weight(noise.level(t)?);

@@ -101,26 +101,36 @@ impl Preset {
             Self::Official => official,
             Self::Draft => StochSync { steps: 5, ode_steps: 8, min_ode_steps: 3, ..small },
             Self::Small => small,
-            Self::Turbo => StochSync {
-                steps: 12,
-                warmup_steps: 1,
-                seam_removal_steps: 0,
-                ode_steps: 4,
-                solver: OdeSolver::Ddim,
-                guidance_scale: 1.0,
-                ..official
-            },
-            Self::Upscale => StochSync {
-                steps: 12,
-                t_max: 600.0,
-                warmup_steps: 0,
-                seam_removal_steps: 4,
-                ode_steps: 30,
-                fov: 36.0,
-                used_fov: 36.0,
-                ..official
-            },
+            Self::Turbo => turbo(official),
+            Self::Upscale => upscale(official),
         }
+    }
+}
+
+/// See [`Preset::Turbo`].
+fn turbo(official: StochSync) -> StochSync {
+    StochSync {
+        steps: 12,
+        warmup_steps: 1,
+        seam_removal_steps: 0,
+        ode_steps: 4,
+        solver: OdeSolver::Ddim,
+        guidance_scale: 1.0,
+        ..official
+    }
+}
+
+/// See [`Preset::Upscale`].
+fn upscale(official: StochSync) -> StochSync {
+    StochSync {
+        steps: 12,
+        t_max: 600.0,
+        warmup_steps: 0,
+        seam_removal_steps: 4,
+        ode_steps: 30,
+        fov: 36.0,
+        used_fov: 36.0,
+        ..official
     }
 }
 

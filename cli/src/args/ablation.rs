@@ -1,0 +1,33 @@
+//! Flags of the ablation.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::DeviceArgs;
+use crate::examples;
+
+#[derive(Debug, Args)]
+#[command(after_help = examples::ABLATION)]
+pub struct AblationArgs {
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Folder of the runs and tables; runs that are in it already are not made again
+    #[arg(short, long, default_value = "ablation", value_name = "DIR", alias = "out")]
+    pub output: PathBuf,
+    /// Rows to run, such as 1,6,sds [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub rows: Vec<String>,
+    /// File with a prompt on each line [default: six prompts of the built-in model's world]
+    #[arg(long, value_name = "FILE")]
+    pub prompts: Option<PathBuf>,
+    /// Seeds; every prompt runs with each
+    #[arg(long, value_delimiter = ',', default_value = "1,2")]
+    pub seeds: Vec<u64>,
+    /// Iterations of SDS, SDI and ISM [default: 80,20,24 for models with small latents, 10000,10000,2000 otherwise]
+    #[arg(long, value_delimiter = ',', value_name = "SDS,SDI,ISM")]
+    pub iterations: Vec<usize>,
+    /// Only measure what is there
+    #[arg(long)]
+    pub measure_only: bool,
+}
