@@ -1,8 +1,10 @@
 //! The two kernels, called for pictures of any size.
 
 use syncline_kernels::gpu::{Context, Recorder, Recording};
-use syncline_kernels::ops::fuse_views::{FuseScalars, FuseViews, Weight, fuse_views};
-use syncline_kernels::ops::project_renoise::{ProjectRenoise, Projection, RenoiseScalars, project_renoise};
+use syncline_kernels::ops::fuse_views::{FuseScalars, FuseViews, Weight, fuse_views, fuse_views_bands};
+use syncline_kernels::ops::project_renoise::{
+    ProjectRenoise, Projection, RenoiseScalars, project_renoise, project_renoise_bands,
+};
 use syncline_kernels::ops::views::{Camera, Geometry, Interpolation, Lens, rotation, upload_words};
 use syncline_kernels::tensor::{Elem, Tensor};
 
@@ -26,6 +28,33 @@ fn lens(words: &Tensor) -> Lens<'_> {
     Lens { geometry: Geometry::Equirect, interpolation: Interpolation::Bilinear, words }
 }
 
+/// A panorama on the device: whole, or four bands of equally many rows where one binding is too small for it.
+struct Canvas {
+    bands: Vec<Tensor>,
+}
+
+impl Canvas {
+    fn upload(ctx: &Context, [height, width]: [usize; 2], rgb: &[f32]) -> Result<Self> {
+        let count = if fits_whole(ctx, [height, width]) || height % 4 != 0 { 1 } else { 4 };
+        let dims = [height / count, width, 3];
+        let band = |values: &[f32]| ctx.upload_named("panorama", values, &dims, Elem::F32);
+        Ok(Self { bands: rgb.chunks(rgb.len() / count).map(band).collect::<Result<_, _>>()? })
+    }
+
+    /// The bands below the first.
+    fn below(&self) -> Option<[&Tensor; 3]> {
+        self.bands.get(1..)?.iter().collect::<Vec<_>>().try_into().ok()
+    }
+
+    fn read(&self, ctx: &Context) -> Result<Vec<f32>> {
+        let mut rgb = Vec::new();
+        for band in &self.bands {
+            rgb.extend(ctx.read(band)?);
+        }
+        Ok(rgb)
+    }
+}
+
 /// A band of a view, recorded once and replayed for every band, view and sample.
 struct Band {
     cameras: Tensor,
@@ -38,8 +67,7 @@ struct Band {
 impl Band {
     fn new(ctx: &Context, canvas: &Raster, [height, width]: [usize; 2]) -> Result<Self> {
         let rows = (BAND_PIXELS / width).clamp(1, height);
-        let [canvas_height, canvas_width] = canvas.size;
-        let source = ctx.upload_named("panorama", &canvas.rgb, &[canvas_height, canvas_width, 3], Elem::F32)?;
+        let source = Canvas::upload(ctx, canvas.size, &canvas.rgb)?;
         let placeholder = Camera::centred(super::AHEAD, 1.0, [width, rows]);
         let cameras = upload_words(ctx, &[placeholder.words()])?;
         let views = ctx.upload_u32(&[0], &[1])?;
@@ -47,9 +75,12 @@ impl Band {
         rec.set_layer("reproject");
         let size = [rows, width];
         let projection = Projection::Views { lens: lens(&cameras), size };
-        let (canvas, scalars) = (&source, RenoiseScalars::default());
+        let (canvas, scalars) = (&source.bands[0], RenoiseScalars::default());
         let project = ProjectRenoise { canvas, projection, views: &views, scalars, elem: Elem::F32 };
-        let (pixels, _) = project_renoise(&mut rec, &project);
+        let (pixels, _) = match source.below() {
+            Some(below) => project_renoise_bands(&mut rec, &project, below),
+            None => project_renoise(&mut rec, &project),
+        };
         let pixels = rec.keep(&pixels)?;
         Ok(Self { recording: rec.finish()?, cameras, pixels, rows, width })
     }
@@ -105,14 +136,14 @@ pub(super) fn photograph(view: &Raster, fov: f64) -> Camera {
 /// The equirectangular picture of views of one size, one after the other; black where no view is.
 pub(super) fn fuse(ctx: &Context, views: &[(&Raster, Camera)], [height, width]: [usize; 2]) -> Result<Raster> {
     let [view_height, view_width] = views[0].0.size;
-    let zeros = |dims: &[usize]| ctx.upload_named("panorama", &vec![0.0; dims.iter().product()], dims, Elem::F32);
-    let (canvas, coverage) = (zeros(&[height, width, 3])?, zeros(&[height, width])?);
+    let canvas = Canvas::upload(ctx, [height, width], &vec![0.0; height * width * 3])?;
+    let coverage = ctx.tensor(&[height, width], Elem::F32)?;
     let view = ctx.upload_named("view", &views[0].0.rgb, &[1, view_height, view_width, 3], Elem::F32)?;
     let cameras = upload_words(ctx, &[views[0].1.words()])?;
     let mut rec = Recorder::new(ctx);
     rec.set_layer("reproject");
     let fuse = FuseViews {
-        canvas: &canvas,
+        canvas: &canvas.bands[0],
         coverage: &coverage,
         views: &view,
         lens: lens(&cameras),
@@ -120,19 +151,27 @@ pub(super) fn fuse(ctx: &Context, views: &[(&Raster, Camera)], [height, width]: 
         weight: Weight::Count,
         scalars: FuseScalars::default(),
     };
-    fuse_views(&mut rec, &fuse);
+    match canvas.below() {
+        Some(below) => fuse_views_bands(&mut rec, &fuse, below),
+        None => fuse_views(&mut rec, &fuse),
+    };
     let mut recording = rec.finish()?;
     for (raster, camera) in views {
         ctx.write(&view, &raster.rgb)?;
         ctx.write(&cameras, &camera.words().numbers)?;
         recording.run()?;
     }
-    Ok(Raster::new([height, width], ctx.read(&canvas)?))
+    Ok(Raster::new([height, width], canvas.read(ctx)?))
 }
 
-/// Whether the adapter can bind a picture of this size.
-pub(super) fn fits(ctx: &Context, [height, width]: [usize; 2]) -> bool {
+/// Whether the adapter can bind a panorama of this size in one binding.
+fn fits_whole(ctx: &Context, [height, width]: [usize; 2]) -> bool {
     // Four f32 a pixel.
     let caps = ctx.caps();
     (16 * height * width) as u64 <= caps.max_binding.min(caps.max_buffer)
+}
+
+/// Whether it can in one or four.
+pub(super) fn fits(ctx: &Context, [height, width]: [usize; 2]) -> bool {
+    fits_whole(ctx, [height, width]) || height % 4 == 0 && fits_whole(ctx, [height / 4, width])
 }

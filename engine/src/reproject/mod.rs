@@ -97,7 +97,7 @@ pub fn perspective(ctx: &Context, canvas: &Raster, view: &Perspective, samples: 
     check_size("view size", view.size)?;
     check_fov(view.fov)?;
     check_samples(samples)?;
-    let (canvas, samples) = fitting(ctx, canvas, samples);
+    let (canvas, samples) = fitting(&|size| gpu::fits(ctx, size), canvas, samples);
     let views = gpu::project(ctx, &canvas, std::slice::from_ref(view), samples)?;
     views.into_iter().next().ok_or_else(|| input("views", "none".to_owned(), "one"))
 }
@@ -111,7 +111,7 @@ pub fn to_cube(ctx: &Context, canvas: &Raster, side: usize, turn: &Rotation, sam
     check_size("face size", [side; 2])?;
     check_samples(samples)?;
     let view = |face: Face| Perspective { rotation: product(turn, &face.rotation()), fov: 90.0, size: [side; 2] };
-    let (canvas, samples) = fitting(ctx, canvas, samples);
+    let (canvas, samples) = fitting(&|size| gpu::fits(ctx, size), canvas, samples);
     let views = gpu::project(ctx, &canvas, &Face::ALL.map(view), samples)?;
     views.try_into().map_err(|_| input("views", "another number".to_owned(), "six"))
 }
@@ -163,13 +163,22 @@ pub fn from_perspective(ctx: &Context, view: &Raster, fov: f64, height: usize) -
     gpu::fuse(ctx, &[(view, gpu::photograph(view, fov))], [height, 2 * height])
 }
 
-/// The picture at half its size, once or more often, where the adapter could not bind it and several samples would be averaged
+/// A picture that the adapter can bind: four bands need a multiple of four rows. At half its size, once or more often, where the adapter could not bind it and several samples would be averaged
 /// anyway; with as many samples fewer.
-fn fitting<'a>(ctx: &Context, canvas: &'a Raster, samples: usize) -> (Cow<'a, Raster>, usize) {
+fn fitting<'a>(fits: &dyn Fn([usize; 2]) -> bool, canvas: &'a Raster, samples: usize) -> (Cow<'a, Raster>, usize) {
     let (mut canvas, mut samples) = (Cow::Borrowed(canvas), samples);
-    while samples > 1 && !gpu::fits(ctx, canvas.size) {
-        canvas = Cow::Owned(resize(&canvas, canvas.size.map(|n| n.div_ceil(2)), Edges::Wrap));
-        samples = samples.div_ceil(2);
+    while !fits(canvas.size) {
+        let [height, width] = canvas.size;
+        let rows = height.next_multiple_of(4);
+        let size = if rows != height && fits([rows, width]) {
+            [rows, width]
+        } else if samples > 1 {
+            samples = samples.div_ceil(2);
+            [height.div_ceil(2), width.div_ceil(2)]
+        } else {
+            break;
+        };
+        canvas = Cow::Owned(resize(&canvas, size, Edges::Wrap));
     }
     (canvas, samples)
 }

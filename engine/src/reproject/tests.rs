@@ -114,22 +114,49 @@ fn photographs_lie_ahead_and_the_rest_is_black() {
     assert!(seen > 1000, "{seen} pixels");
 }
 
-/// An adapter that binds less than the picture: averaged before instead of after.
-#[test]
-fn pictures_beyond_a_binding_are_averaged_first() {
-    // WebGPU's 128 MiB are 2048 rows.
+/// WebGPU's 128 MiB are 2048 rows, four bands of them 4096.
+fn small_bindings() -> Context {
     let options = ContextOptions::strict();
     let profile = Profile { webgpu_limits: true, ..options.profile };
-    let ctx = Context::new(&ContextOptions { profile, ..options }).unwrap();
-    let grey = Raster::new([2052, 4104], vec![0.25; 2052 * 4104 * 3]);
-    assert!(gpu::fits(&ctx, [2048, 4096]) && !gpu::fits(&ctx, grey.size));
-    let faces = to_cube(&ctx, &grey, 64, &AHEAD, 3).unwrap();
-    assert!(faces.iter().all(|face| face.rgb.iter().all(|v| (v - 0.25).abs() < 1e-6)));
-    // Without samples to save nothing can be done, and that is said.
-    assert!(to_cube(&ctx, &grey, 64, &AHEAD, 1).unwrap_err().to_string().contains("134217728"));
-    let faces = [0; 6].map(|_| Raster::new([64; 2], vec![0.5; 64 * 64 * 3]));
-    let made = to_equirect(&ctx, &faces, 700, &AHEAD, 3).unwrap();
-    assert!(made.rgb.iter().all(|v| (v - 0.5).abs() < 1e-6));
+    Context::new(&ContextOptions { profile, ..options }).unwrap()
+}
+
+#[test]
+fn pictures_beyond_a_binding_are_bound_in_bands() {
+    let ctx = small_bindings();
+    // Not a multiple of four rows: stretched by two.
+    let canvas = resize(&panorama(128, &AHEAD), [2054, 4108], Edges::Wrap);
+    let faces = to_cube(&ctx, &canvas, 24, &AHEAD, 1).unwrap();
+    for (face, expected) in faces.iter().zip(cube(24, &AHEAD)) {
+        assert_near(face, &expected, 2e-3);
+    }
+    let made = to_equirect(&ctx, &cube(64, &AHEAD), 2052, &AHEAD, 1).unwrap();
+    let small = resize(&made, [108, 216], Edges::Wrap);
+    assert_near(&small, &panorama(108, &AHEAD), 2e-3);
+}
+
+#[test]
+fn pictures_beyond_four_bindings_are_averaged_first() {
+    let ctx = small_bindings();
+    for (size, fits) in [([2048, 4096], true), ([2052, 4104], true), ([2050, 4100], false), ([4096, 8192], true)] {
+        assert_eq!(gpu::fits(&ctx, size), fits, "{size:?}");
+    }
+    assert!(!gpu::fits(&ctx, [4100, 8200]));
+    // Four bands of 20 pixels.
+    let fits = |[height, width]: [usize; 2]| height * width <= 20 || height % 4 == 0 && height * width <= 80;
+    for (size, samples, expected, left) in [
+        ([4, 20], 3, [4, 20], 3),
+        ([3, 20], 3, [4, 20], 3),
+        ([4, 30], 3, [4, 15], 2),
+        ([16, 32], 8, [4, 8], 2),
+        // Nothing to save: refused by the adapter later.
+        ([4, 30], 1, [4, 30], 1),
+    ] {
+        let plain = Raster::new(size, vec![0.25; 3 * size[0] * size[1]]);
+        let (fitted, samples) = fitting(&fits, &plain, samples);
+        assert_eq!((fitted.size, samples), (expected, left), "{size:?}");
+        assert!(fitted.rgb.iter().all(|v| (v - 0.25).abs() < 1e-6));
+    }
 }
 
 #[test]
