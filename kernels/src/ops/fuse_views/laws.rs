@@ -160,3 +160,24 @@ fn disjoint_views_may_be_permuted() {
         assert_eq!(first, second, "{weight:?}");
     }
 }
+
+/// Places of a batch that hold no view yet have words of zeros: they show nothing, and leave no NaN.
+#[test]
+fn words_of_nothing_show_nothing() {
+    for variant in variants().unwrap() {
+        for geometry in Geometry::ALL {
+            let mut places = [Placed::random(geometry, &mut Draw::new(1), [8, 8], [16, 24]); 2];
+            places[0].words.numbers = [0.0; 20];
+            for (weight, interpolation) in WEIGHTS.into_iter().flat_map(|w| INTERPOLATIONS.map(|i| (w, i))) {
+                let fusion = Fusion { weight, interpolation, ..of(&variant, [16, 24], geometry, &places) };
+                let views: Vec<f64> = (0..128).map(|i| if i < 64 { f64::NAN } else { 3.0 }).collect();
+                let (fused, coverage) = fusion.run_values(&views, [2, 8, 8, 1], &[7.0; 16 * 24]);
+                let right = |(value, weight): (&f64, &f64)| {
+                    if *weight > 0.0 { (value - 3.0).abs() < 1e-5 } else { *value == 7.0 }
+                };
+                assert!(fused.iter().zip(&coverage).all(right), "{} {geometry:?} {weight:?}", variant.name);
+                assert!(coverage.iter().any(|c| *c > 0.0), "{} {geometry:?}", variant.name);
+            }
+        }
+    }
+}
