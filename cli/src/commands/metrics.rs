@@ -129,11 +129,12 @@ impl std::fmt::Display for Table<'_> {
 type Row = (&'static str, fn(&Summary) -> Option<f64>);
 
 /// What every panorama has.
-const ROWS: [Row; 14] = [
+const ROWS: [Row; 15] = [
     ("covered share of the sphere", |s| Some(s.sphere_coverage)),
     ("seam ratio, all lines (1: like its surroundings)", |s| Some(s.seam_ratio)),
     ("seam ratio, worst line", |s| Some(s.worst_seam_ratio)),
     ("seam ratio, wrap", |s| Some(s.wrap_ratio)),
+    ("plain columns that change as much as the wrap", |s| Some(s.wrap_rank)),
     ("Discontinuity Score, wrap", |s| Some(s.wrap_discontinuity)),
     ("Discontinuity Score, lines without a seam", |s| s.discontinuity_elsewhere),
     ("poles: ring variance, pole / around", |s| s.pole_ring_ratio),
@@ -205,7 +206,8 @@ fn write_mini(f: &mut impl Write, mini: &Judgement) -> std::fmt::Result {
     let alike = if truth.matched.is_empty() { "any".to_owned() } else { format!("same {}", truth.matched.join(", ")) };
     writeln!(f, "  against {} true views ({alike})", truth.true_views)?;
     write_row(f, "  Fréchet distance (lower: nearer)", [Some(truth.frechet)].into_iter())?;
-    write_row(f, "  the same of as many true views", [truth.frechet_floor].into_iter())?;
+    write_row(f, "  the same of as many true panoramas", [truth.panorama_floor].into_iter())?;
+    write_row(f, "  the same of as many true views of other worlds", [truth.frechet_floor].into_iter())?;
     write_row(f, "  kernel distance (lower: nearer)", [Some(truth.kernel)].into_iter())
 }
 

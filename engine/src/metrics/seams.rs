@@ -13,6 +13,8 @@ pub struct Border {
     pub across: f64,
     /// across / elsewhere; about 1 when the line looks like its surroundings.
     pub ratio: f64,
+    /// Share of the columns that are no border and change as much or more: near 0 is a seam, anything else is content.
+    pub rank: f64,
     /// Discontinuity Score; see [`discontinuity`].
     pub discontinuity: f64,
 }
@@ -54,11 +56,13 @@ pub fn seams(canvas: &Equirect<'_>, covered: &Covered, borders: &[f64], latitude
     let rows: Vec<usize> = (0..height).filter(|y| canvas.latitude(*y).abs() <= latitude).filter(whole).collect();
     let across: Vec<f64> = (0..width).map(|x| column_difference(canvas, &rows, x)).collect();
     let is_border = border_columns(borders, width);
-    let elsewhere = mean((0..width).filter(|x| !is_border[*x]).map(|x| across[x]));
+    let plain: Vec<f64> = (0..width).filter(|x| !is_border[*x]).map(|x| across[x]).collect();
+    let elsewhere = mean(plain.iter().copied());
     let border = |azimuth: f64| {
         let x = column(azimuth, width);
         let ratio = across[x] / elsewhere.max(1e-12);
-        Border { azimuth, across: across[x], ratio, discontinuity: discontinuity(canvas, &rows, x) }
+        let rank = mean(plain.iter().map(|d| if *d >= across[x] { 1.0 } else { 0.0 }));
+        Border { azimuth, across: across[x], ratio, rank, discontinuity: discontinuity(canvas, &rows, x) }
     };
     let wrap = border(-180.0);
     let borders: Vec<Border> = borders.iter().map(|azimuth| border(*azimuth)).collect();
@@ -165,7 +169,11 @@ mod tests {
         for (border, (across, azimuth)) in found.borders.iter().zip(expected) {
             assert!((border.across - across).abs() < 1e-6 && border.azimuth == azimuth, "{border:?}");
             assert!((border.ratio - across / 0.001).abs() < 0.1, "{border:?}");
+            assert!(border.rank == 0.0 || across == 0.001, "{border:?}");
         }
+        let middle = seams(&Equirect { size: SIZE, rgb: &canvas(|_, x| (x * x) as f32) }, &all(), &[0.0], 45.0);
+        // Columns 65..=127 change more than column 64, which changes more than 1..=63.
+        assert!((middle.borders[0].rank - 63.0 / 126.0).abs() < 1e-12, "{middle:?}");
         assert!((found.wrap.across - 0.427).abs() < 1e-6 && (found.elsewhere - 0.001).abs() < 1e-6);
         assert!((found.worst_ratio - 427.0).abs() < 0.5 && found.rows == 32);
         assert!((found.mean_ratio - (101.0 + 201.0 + 1.0 + 427.0) / 4.0).abs() < 0.5);

@@ -43,6 +43,8 @@ pub struct Summary {
     pub worst_seam_ratio: f64,
     /// Seam ratio of the wrap alone.
     pub wrap_ratio: f64,
+    /// Share of plain columns that change as much as the wrap.
+    pub wrap_rank: f64,
     /// Discontinuity Score of the wrap.
     pub wrap_discontinuity: f64,
     /// The same of lines without a seam.
@@ -142,6 +144,7 @@ impl Summary {
             seam_ratio: over(&|p| p.seams.mean_ratio),
             worst_seam_ratio: over(&|p| p.seams.worst_ratio),
             wrap_ratio: over(&|p| p.seams.wrap.ratio),
+            wrap_rank: over(&|p| p.seams.wrap.rank),
             wrap_discontinuity: over(&|p| p.seams.wrap.discontinuity),
             discontinuity_elsewhere: mean_of(panoramas.iter().map(|p| p.seams.discontinuity_elsewhere)),
             pole_ring_ratio: mean_of(poles().map(|p| p.map(|p| p.ring_ratio))),

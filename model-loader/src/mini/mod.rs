@@ -32,6 +32,9 @@ static CLASSIFIER: &[u8] = include_bytes!("../../mini/classifier/classifier.safe
 /// Features of true views, `model-loader/mini/train/true_features.py`.
 static TRUE_FEATURES: &[u8] = include_bytes!("../../mini/classifier/true_features.safetensors");
 
+/// The same of whole true panoramas.
+static TRUE_WORLDS: &[u8] = include_bytes!("../../mini/classifier/true_worlds.safetensors");
+
 impl Weights {
     /// Weights of the classifier that knows the built-in model's world: what a 64 × 64 picture shows.
     pub fn mini_classifier() -> Result<Weights> {
@@ -41,5 +44,10 @@ impl Weights {
     /// That classifier's features of true views of the world, to compare those of generated views with.
     pub fn mini_true_features() -> Result<Weights> {
         Self::from_bytes("mini (built in)/true_features.safetensors", TRUE_FEATURES)
+    }
+
+    /// Features of views all around in several true worlds, in the coordinates of [`Weights::mini_true_features`].
+    pub fn mini_true_worlds() -> Result<Weights> {
+        Self::from_bytes("mini (built in)/true_worlds.safetensors", TRUE_WORLDS)
     }
 }

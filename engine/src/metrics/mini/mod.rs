@@ -21,7 +21,7 @@ pub struct Judge {
     pub truth: TrueViews,
 }
 
-/// Views of [`VIEW_SIDE`]² pixels and their prompt.
+/// Views of [`VIEW_SIDE`]² pixels in one panorama, and its prompt.
 #[derive(Clone, Debug)]
 pub struct Prompted {
     /// The prompt they were made for.
@@ -65,7 +65,7 @@ impl Judge {
         Ok(Self { classifier: Classifier::mini()?, truth: TrueViews::mini()? })
     }
 
-    /// Judges views of one or more prompts.
+    /// Judges the views of one or more panoramas.
     ///
     /// # Panics
     /// When a view has another size.

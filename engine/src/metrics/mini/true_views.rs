@@ -16,6 +16,8 @@ pub const COORDINATES: usize = DIRECTIONS + 1;
 const FEWEST: usize = 3 * COORDINATES;
 /// Samples whose mean distance is the floor.
 const SHIFTS: usize = 4;
+/// Views around a true world.
+const AROUND: usize = 10;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -26,6 +28,40 @@ pub struct TrueViews {
     scale: f64,
     rows: Vec<Vec<f64>>,
     labels: Vec<[usize; 4]>,
+    worlds: Vec<World>,
+}
+
+/// A true panorama.
+#[derive(Clone, Debug)]
+struct World {
+    label: [usize; 4],
+    rows: Vec<Vec<f64>>,
+}
+
+/// A tensor of a known shape in f64.
+fn shaped(weights: &Weights, name: &str, shape: &[usize]) -> Result<Vec<f64>> {
+    let tensor = tensor(weights, name)?;
+    if tensor.shape != shape {
+        let detail = Detail::new(weights.label(), "true views of another shape").item(name);
+        let detail = detail.found(format!("{:?}", tensor.shape)).expected(format!("{shape:?}"));
+        return Err(LoadError::WrongShape(Box::new(detail)).into());
+    }
+    Ok(tensor.to_f32().into_iter().map(f64::from).collect())
+}
+
+fn tensor(weights: &Weights, name: &str) -> Result<HostTensor> {
+    let missing = || LoadError::MissingTensor(Box::new(Detail::new(weights.label(), "missing").item(name)));
+    Ok(weights.get(name)?.ok_or_else(missing)?)
+}
+
+/// Rows of [`COORDINATES`] and what they show.
+fn labelled(weights: &Weights, around: &[usize]) -> Result<(Vec<Vec<f64>>, Vec<[usize; 4]>)> {
+    let count = tensor(weights, "rows")?.shape.first().copied().unwrap_or_default();
+    let shape = [&[count], around, &[COORDINATES]].concat();
+    let rows = shaped(weights, "rows", &shape)?.chunks_exact(COORDINATES).map(<[f64]>::to_vec).collect();
+    let labels = shaped(weights, "labels", &[count, 4])?;
+    let labels = labels.as_chunks().0.iter().map(|row: &[f64; 4]| row.map(|v| v as usize)).collect();
+    Ok((rows, labels))
 }
 
 impl TrueViews {
@@ -34,29 +70,17 @@ impl TrueViews {
     /// # Errors
     /// When the file does not hold what is described here.
     pub fn mini() -> Result<Self> {
-        let weights = Weights::mini_true_features()?;
-        let get = |name: &str| -> Result<HostTensor> {
-            let missing = || LoadError::MissingTensor(Box::new(Detail::new(weights.label(), "missing").item(name)));
-            Ok(weights.get(name)?.ok_or_else(missing)?)
-        };
-        let shaped = |name: &str, shape: &[usize]| -> Result<Vec<f64>> {
-            let tensor = get(name)?;
-            if tensor.shape != shape {
-                let detail = Detail::new(weights.label(), "true views of another shape").item(name);
-                let detail = detail.found(format!("{:?}", tensor.shape)).expected(format!("{shape:?}"));
-                return Err(LoadError::WrongShape(Box::new(detail)).into());
-            }
-            Ok(tensor.to_f32().into_iter().map(f64::from).collect())
-        };
-        let count = get("rows")?.shape.first().copied().unwrap_or_default();
-        let rows = shaped("rows", &[count, COORDINATES])?;
-        let labels = shaped("labels", &[count, 4])?;
+        let (weights, worlds) = (Weights::mini_true_features()?, Weights::mini_true_worlds()?);
+        let (rows, labels) = labelled(&weights, &[])?;
+        let (around, shown) = labelled(&worlds, &[AROUND])?;
+        let world = |(rows, label): (&[Vec<f64>], [usize; 4])| World { label, rows: rows.to_vec() };
         Ok(Self {
-            mean: shaped("mean", &[FEATURES])?,
-            basis: shaped("basis", &[DIRECTIONS, FEATURES])?,
-            scale: shaped("scale", &[1])?[0],
-            rows: rows.chunks_exact(COORDINATES).map(<[f64]>::to_vec).collect(),
-            labels: labels.as_chunks().0.iter().map(|row: &[f64; 4]| row.map(|v| v as usize)).collect(),
+            mean: shaped(&weights, "mean", &[FEATURES])?,
+            basis: shaped(&weights, "basis", &[DIRECTIONS, FEATURES])?,
+            scale: shaped(&weights, "scale", &[1])?[0],
+            rows,
+            labels,
+            worlds: around.chunks_exact(AROUND).zip(shown).map(world).collect(),
         })
     }
 
@@ -85,7 +109,7 @@ impl TrueViews {
         row
     }
 
-    /// Compares generated views, for each prompt what it asks for and its views' coordinates.
+    /// Compares generated views: for each panorama what its prompt asks for and its views' coordinates.
     ///
     /// The true views are those that show what each prompt names, each prompt with the weight of its generated views. Where
     /// they are fewer than 99 in all, or none for one of the prompts, the sky is left open, then the relief, the ground, the time.
@@ -120,9 +144,12 @@ impl TrueViews {
             set.iter().map(|i| (self.rows[*i].as_slice(), *count as f64 / set.len() as f64)).collect()
         };
         let truth: Vec<(&[f64], f64)> = sets.iter().zip(&counts).flat_map(weighted).collect();
+        let fit = Gaussian::fit_weighted(&truth);
+        let panoramas = generated.iter().filter(|(_, rows)| !rows.is_empty()).map(|(wanted, _)| wanted.keeping(kept));
         Some(Comparison {
-            frechet: frechet_distance(&Gaussian::fit(&found), &Gaussian::fit_weighted(&truth)),
+            frechet: frechet_distance(&Gaussian::fit(&found), &fit),
             frechet_floor: self.floor(&sets, &counts),
+            panorama_floor: self.panorama_floor(&panoramas.collect::<Vec<_>>(), &fit),
             kernel: super::kernel_distance(&found, &truth),
             views: found.len(),
             true_views: truth.len(),
@@ -157,6 +184,29 @@ impl TrueViews {
         };
         Some((0..SHIFTS).map(distance).sum::<f64>() / SHIFTS as f64)
     }
+
+    /// The distance of as many true panoramas of what is asked for; none where there are too few.
+    fn panorama_floor(&self, wanted: &[Wanted], truth: &Gaussian) -> Option<f64> {
+        let worlds = |wanted: &Wanted| -> Vec<&World> {
+            let fits = |world: &&World| wanted.met(world.label).iter().all(|met| *met != Some(false));
+            self.worlds.iter().filter(fits).collect()
+        };
+        let distance = |shift: usize| {
+            let mut views: Vec<&[f64]> = Vec::new();
+            for (i, own) in wanted.iter().enumerate() {
+                let fitting = worlds(own);
+                let before = wanted[..i].iter().filter(|other| *other == own).count();
+                if before >= fitting.len() {
+                    return None;
+                }
+                let world = fitting[(before + shift * fitting.len() / SHIFTS) % fitting.len()];
+                views.extend(world.rows.iter().map(Vec::as_slice));
+            }
+            Some(frechet_distance(&Gaussian::fit(&views), truth))
+        };
+        let distances = (0..SHIFTS).map(distance).collect::<Option<Vec<f64>>>()?;
+        Some(distances.iter().sum::<f64>() / SHIFTS as f64)
+    }
 }
 
 /// Generated views beside true ones.
@@ -164,8 +214,11 @@ impl TrueViews {
 pub struct Comparison {
     /// Fréchet distance of the coordinates, in units of the true views' whole variance.
     pub frechet: f64,
-    /// That of as many true views from the others: no method can be expected below. None where too few would be left.
+    /// That of as many true views, each of its own world, from the others. None where too few would be left.
     pub frechet_floor: Option<f64>,
+    /// That of as many true panoramas, ten views of each: panoramas that are as good as true ones have this, because the views
+    /// of one panorama show one world. None where there are too few.
+    pub panorama_floor: Option<f64>,
     /// Unbiased squared kernel distance (MMD) with the kernel (x·y + 1)³ around the true views' mean; 0 on average for
     /// true views, however few there are.
     pub kernel: f64,
@@ -211,6 +264,24 @@ mod tests {
         // The sample is a part of what it is compared with, so its distance is even less than nothing.
         assert!(near.kernel < 0.01 && other.kernel > 0.1, "{near:?} {other:?}");
         assert!(truth.compare(&[(wanted, some("noon desert")[..1].to_vec())]).is_none());
+    }
+
+    #[test]
+    fn true_panoramas_have_their_floor() {
+        let truth = TrueViews::mini().unwrap();
+        let worlds: Vec<&World> = truth.worlds.iter().filter(|w| w.label[..2] == [1, 1]).collect();
+        assert_eq!((truth.worlds.len(), worlds.len(), worlds[0].rows.len()), (240, 12, AROUND));
+        let sets = |count: usize| -> Vec<_> {
+            worlds[..count].iter().map(|w| (Wanted::of_prompt("a desert at noon"), w.rows.clone())).collect()
+        };
+        let (one, all) = (truth.compare(&sets(1)).unwrap(), truth.compare(&sets(12)).unwrap());
+        // One world is far from all of its kind, twelve are nearer, and all of them are what the floor is made of.
+        assert!(all.frechet < 0.5 * one.frechet, "{one:?} {all:?}");
+        assert!((all.panorama_floor.unwrap() - all.frechet).abs() < 1e-9, "{all:?}");
+        let floor = one.panorama_floor.unwrap();
+        assert!(floor > one.frechet_floor.unwrap() && (0.3..3.0).contains(&(one.frechet / floor)), "{one:?}");
+        let more: Vec<_> = sets(12).into_iter().chain(sets(1)).collect();
+        assert_eq!(truth.compare(&more).unwrap().panorama_floor, None);
     }
 
     #[test]
