@@ -10,7 +10,7 @@ use syncline::pipeline::StableDiffusion;
 use syncline::spaces::panorama::{PanoramaOptions, ViewSet};
 use syncline::spaces::windows::WindowsOptions;
 use syncline::spaces::{Interpolation, Panorama, Regions, Space, Windows};
-use syncline_kernels::gpu::{Context, ContextOptions};
+use syncline_kernels::gpu::{Context, ContextOptions, Profile};
 use syncline_kernels::tensor::Elem;
 use syncline_loader::ModelSource;
 
@@ -128,4 +128,36 @@ fn regions_show_their_prompts() {
         println!("bootstrap {bootstrap}: green of the night {night:.3}, of the noon {noon:.3}");
         assert!(night < 0.25 && noon > 0.4, "bootstrap {bootstrap}: {night} {noon}");
     }
+}
+
+/// A canvas larger than a storage binding (128 MiB under WebGPU's limits) is four tensors, and nobody can tell.
+#[test]
+fn large_canvases_live_in_bands() {
+    let ctx = Context::new(&ContextOptions {
+        profile: Profile { webgpu_limits: true, ..Profile::default() },
+        ..ContextOptions::default()
+    });
+    let ctx = ctx.unwrap();
+    let model = StableDiffusion::load(&ctx, &ModelSource::mini().unwrap(), Elem::F32).unwrap();
+    let method =
+        StochSync { steps: 2, multi_step: false, correct_encoding: false, feather: false, ..Preset::Small.method() };
+    // 4128 x 2064 texels of 16 bytes; the view looks across the borders of the bands, and of the wrap.
+    let views = ViewSet::Custom(vec![vec![[180.0, 40.0, 0.0]]]);
+    let interpolation = Interpolation::Bilinear;
+    let options = PanoramaOptions { height: 2064, view_side: 128, fov: 80.0, used_fov: 80.0, views, interpolation };
+    let space = Arc::new(Panorama::new(&options).unwrap());
+    let plan = method.plan(&model.noise_schedule, 1).unwrap();
+    let prompts = ViewPrompts::new("noon over the sea, clear sky, hills", "");
+    let unet = PromptedUNet::new(&model, prompts, &plan, space.as_ref()).unwrap();
+    let program = CanvasProgram::new(unet, CanvasOptions::new(plan, space, 3)).unwrap();
+    let result = Job::new(program).run(|_, _| {}).unwrap();
+    assert_eq!(result.rgb.len(), 2064 * 4128 * 3);
+    let look = Look { azimuth: 180.0, elevation: 40.0, roll: 0.0, fov: 80.0 };
+    let seen = look.view(&Equirect { size: result.size, rgb: &result.rgb }, 128);
+    let view: Vec<f32> = result.views[0].iter().map(|v| v.clamp(0.01, 0.99)).collect();
+    let inner = |rgb: &[f32]| -> Vec<f32> {
+        (2..126).flat_map(|y| rgb[(y * 128 + 2) * 3..(y * 128 + 126) * 3].to_vec()).collect()
+    };
+    let agreement = psnr(&inner(&view), &inner(&seen));
+    assert!(agreement > 35.0, "{agreement} dB");
 }

@@ -8,12 +8,13 @@ use syncline_kernels::ops::convert::{convert, convert_scaled};
 use syncline_kernels::ops::finite::{self, finite};
 use syncline_kernels::tensor::{Elem, Tensor};
 
+use super::picture::Picture;
 use super::registers::Registers;
 use crate::error::{Error, Result};
-use crate::methods::{CanvasReg, Op, Plan, ViewReg};
+use crate::methods::{Op, Plan, ViewReg};
 use crate::models::Wrap;
 use crate::pipeline::StableDiffusion;
-use crate::spaces::{self, Project, Space, VIEW_WORDS, View};
+use crate::spaces::{Project, Space, VIEW_WORDS, View};
 
 /// Most bytes of activations that encoding or decoding views together may take; beyond, views go one by one.
 const TOGETHER_BYTES: u64 = 1 << 30;
@@ -73,7 +74,7 @@ fn copy(model: &StableDiffusion, from: &Tensor, to: &Tensor) -> Result<Recording
 fn record_encode(
     model: &StableDiffusion,
     space: &dyn Space,
-    (picture, words, report): (&Tensor, &Tensor, &Tensor),
+    (picture, words, report): (&Picture, &Tensor, &Tensor),
 ) -> Result<(Recording, Tensor)> {
     let ctx = &model.ctx;
     let chunk = words.dims()[0];
@@ -85,13 +86,13 @@ fn record_encode(
         geometry: space.geometry(),
         interpolation: space.interpolation(),
         size: space.view_size(),
-        canvas: picture,
+        canvas: &picture.bands[0],
         words,
         views: &ids,
         map: [2.0, -1.0],
         elem: model.elem(),
     };
-    let image = spaces::project(&mut rec, &options);
+    let image = picture.project(&mut rec, &options);
     let mean = model.vae.record_encode(&mut rec, &image, Wrap::default()).mean;
     rec.set_layer("scaling_factor");
     let factor = model.vae.config().scaling_factor as f32;
@@ -109,8 +110,9 @@ impl ViewCodec {
         registers: &mut Registers,
     ) -> Result<Self> {
         let known = registers.get(ViewReg::Known)?;
-        let picture = registers.get(CanvasReg::Picture)?;
-        let Some(kept) = registers.kept.clone() else { unreachable!("decoded views are kept") };
+        let (Some(kept), Some(picture)) = (registers.kept.clone(), registers.picture.clone()) else {
+            unreachable!("decoded views are kept")
+        };
         let &[count, h, w, _] = known.dims() else { unreachable!("latents are [V, h, w, C]") };
         let ctx = &model.ctx;
         let chunk = chunk_size(model, count, [h, w])?;

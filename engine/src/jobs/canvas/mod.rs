@@ -6,6 +6,7 @@ mod codec;
 mod gradient;
 mod model;
 mod numbers;
+mod picture;
 mod recordings;
 mod registers;
 mod result;

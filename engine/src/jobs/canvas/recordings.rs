@@ -120,11 +120,18 @@ fn record(
             rec.set_layer("fuse");
             let (views, canvas) = (registers.get(from)?, registers.get(to)?);
             let Some(coverage) = registers.latent_coverage.clone() else { unreachable!("a latent canvas has one") };
-            let (words, regions) = (&registers.used, registers.regions[1].as_ref());
-            let scalars = FuseScalars::default();
-            let targets = (&canvas, &coverage);
-            let own = registers.latent_interpolation;
-            record_fuse(&mut rec, (space, own), targets, (&views, words, regions), (Weight::Count, scalars));
+            let fuse = Fuse {
+                geometry: space.geometry(),
+                interpolation: registers.latent_interpolation,
+                canvas: &canvas,
+                coverage: &coverage,
+                views: &views,
+                words: &registers.used,
+                regions: registers.regions[1].as_ref(),
+                weight: Weight::Count,
+                scalars: FuseScalars::default(),
+            };
+            spaces::fuse(&mut rec, &fuse);
             None
         }
         Key::Picture { set, overlap } => {
@@ -151,20 +158,6 @@ fn record_mix(
     Ok(mix(rec, &mix::Mix { target: &target_tensor, terms: &terms, noise, scalars: MixScalars::default() }))
 }
 
-type Sources<'a> = (&'a Tensor, &'a Tensor, Option<&'a Tensor>);
-
-fn record_fuse(
-    rec: &mut Recorder,
-    (space, interpolation): (&dyn Space, Interpolation),
-    (canvas, coverage): (&Tensor, &Tensor),
-    (views, words, regions): Sources<'_>,
-    (weight, scalars): (Weight, FuseScalars),
-) {
-    let geometry = space.geometry();
-    let fuse = Fuse { geometry, interpolation, canvas, coverage, views, words, regions, weight, scalars };
-    spaces::fuse(rec, &fuse);
-}
-
 /// Decoded views into the picture: of one set, or of all.
 fn record_picture(
     rec: &mut Recorder,
@@ -173,8 +166,9 @@ fn record_picture(
     (set, overlap): (Option<usize>, bool),
 ) -> Result<()> {
     rec.set_layer("fuse");
-    let picture = registers.get(CanvasReg::Picture)?;
-    let Some(kept) = registers.kept.clone() else { unreachable!("decoded views are kept") };
+    let (Some(kept), Some(picture)) = (registers.kept.clone(), registers.picture.clone()) else {
+        unreachable!("decoded views are kept")
+    };
     let count = space.view_count();
     // What a view shows beyond its used field is a ramp into its neighbours.
     let ramp = space.views(0).first().map_or(0.0, crate::spaces::View::unused_share);
@@ -193,8 +187,16 @@ fn record_picture(
         exponent: FADE_EXPONENT,
         ..FuseScalars::default()
     };
-    let targets = (&picture, &registers.coverage.clone());
-    let space = (space, space.interpolation());
-    record_fuse(rec, space, targets, (&views, &words, registers.regions[0].as_ref()), (weight, scalars));
-    Ok(())
+    let fuse = Fuse {
+        geometry: space.geometry(),
+        interpolation: space.interpolation(),
+        canvas: &picture.bands[0],
+        coverage: &registers.coverage,
+        views: &views,
+        words: &words,
+        regions: registers.regions[0].as_ref(),
+        weight,
+        scalars,
+    };
+    picture.fuse(rec, &fuse)
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use syncline_kernels::gpu::Context;
 use syncline_kernels::tensor::{Elem, Tensor};
 
+use super::picture::Picture;
 use crate::error::Result;
 use crate::methods::{CanvasReg, Medium, Plan, Reg, ViewReg};
 use crate::spaces::{Interpolation, Space, VIEW_WORDS, View};
@@ -14,6 +15,8 @@ use crate::spaces::{Interpolation, Space, VIEW_WORDS, View};
 pub(super) struct Registers {
     ctx: Context,
     tensors: BTreeMap<Reg, Tensor>,
+    /// The RGB picture, for models with an autoencoder.
+    pub(super) picture: Option<Picture>,
     latent: [usize; 4],
     /// Noise ids of the present views, u32 `[V]`.
     pub(super) ids: Tensor,
@@ -69,16 +72,17 @@ impl Registers {
         tensors.insert(Reg::View(ViewReg::Clean), clean);
         let rgb = [height, width, 3];
         let latents = [latent_height, latent_width, channels];
-        if plan.medium == Medium::Rgb {
-            let canvas = zeros("canvas", &rgb)?;
-            tensors.insert(Reg::Canvas(CanvasReg::Picture), canvas.clone());
-            tensors.insert(Reg::Canvas(CanvasReg::Canvas), canvas);
-        } else {
-            tensors.insert(Reg::Canvas(CanvasReg::Canvas), zeros("canvas", &latents)?);
-            if sizes.decoder {
-                tensors.insert(Reg::Canvas(CanvasReg::Picture), zeros("picture", &rgb)?);
-            }
+        let shows = plan.medium == Medium::Rgb || sizes.decoder;
+        let picture = shows.then(|| Picture::new(ctx, [height, width])).transpose()?;
+        // Operations on a picture in bands go by way of `Picture`; here it is known by its first.
+        if let Some(picture) = &picture {
+            tensors.insert(Reg::Canvas(CanvasReg::Picture), picture.bands[0].clone());
         }
+        let canvas = match &picture {
+            Some(picture) if plan.medium == Medium::Rgb => picture.bands[0].clone(),
+            _ => zeros("canvas", &latents)?,
+        };
+        tensors.insert(Reg::Canvas(CanvasReg::Canvas), canvas);
         for reg in [CanvasReg::Fused, CanvasReg::Source] {
             // Noise that views look at is latent whatever the canvas holds.
             let dims = if plan.medium == Medium::Rgb && reg == CanvasReg::Source { &rgb } else { &latents };
@@ -107,6 +111,7 @@ impl Registers {
             kept_steps: vec![None; space.set_count()],
             regions: [None, None],
             ctx: ctx.clone(),
+            picture,
             tensors,
             latent: sizes.latent,
         })
@@ -145,11 +150,6 @@ impl Registers {
         Ok(self.ctx.write(&self.kept_words, &all)?)
     }
 
-    /// A register that exists.
-    pub(super) fn peek(&self, reg: impl Into<Reg>) -> Option<&Tensor> {
-        self.tensors.get(&reg.into())
-    }
-
     /// As images `[B, h, w, C]`: a canvas is one image.
     pub(super) fn images(&mut self, reg: Reg) -> Result<Tensor> {
         let tensor = self.get(reg)?;
@@ -165,6 +165,8 @@ impl Registers {
             self.tensors.iter().map(|(reg, tensor)| (format!("{reg:?}"), tensor.clone())).collect();
         // The picture of an RGB canvas is the canvas.
         live.dedup_by(|(_, a), (_, b)| a.same_memory(b));
+        let below = self.picture.iter().flat_map(|picture| picture.bands.iter().enumerate().skip(1));
+        live.extend(below.map(|(i, band)| (format!("picture band {i}"), band.clone())));
         live.extend(self.kept.iter().map(|tensor| ("kept".to_owned(), tensor.clone())));
         live.push(("coverage".to_owned(), self.coverage.clone()));
         live

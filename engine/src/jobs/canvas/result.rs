@@ -5,7 +5,7 @@ use super::recordings::Key;
 use super::work::Work;
 use super::{CanvasOptions, CanvasProgram};
 use crate::error::Result;
-use crate::methods::CanvasReg;
+use crate::methods::{CanvasReg, Medium};
 
 /// The canvas and what it was made of.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +26,7 @@ pub struct CanvasResult {
     pub latents: Vec<f32>,
     /// The last clean estimates (or gradients) of the views, `[V, h, w, C]`.
     pub clean: Vec<f32>,
-    /// The canvas itself, `[H, W, C]` in the method's medium.
+    /// A latent canvas, `[H, W, C]`; empty where the canvas is the picture.
     pub canvas: Vec<f32>,
     /// Network evaluations, counting each view and each guidance row.
     pub evaluations: usize,
@@ -48,10 +48,10 @@ impl<M: CanvasModel> CanvasProgram<M> {
     /// When the device is lost.
     pub fn preview(&self) -> Result<Option<Preview>> {
         let size = self.options.space.canvas_size();
-        let rgb = self.options.plan.medium == crate::methods::Medium::Rgb;
+        let rgb = self.options.plan.medium == Medium::Rgb;
         let Some(work) = self.work.as_ref().filter(|_| rgb) else { return Ok(None) };
-        let Some(picture) = work.registers.peek(CanvasReg::Picture) else { return Ok(None) };
-        let rgb = work.ctx.read(picture)?.into_iter().map(|v| v.clamp(0.0, 1.0)).collect();
+        let Some(picture) = &work.registers.picture else { return Ok(None) };
+        let rgb = picture.read()?.into_iter().map(|v| v.clamp(0.0, 1.0)).collect();
         Ok(Some(Preview { size, rgb }))
     }
 }
@@ -66,20 +66,20 @@ impl Work {
     ) -> Result<CanvasResult> {
         let ctx = self.ctx.clone();
         let space = options.space.as_ref();
+        let rgb = options.plan.medium == Medium::Rgb;
         let mut result = CanvasResult {
             size: space.canvas_size(),
             view_size: space.view_size(),
             latents: ctx.read(&self.denoise.x)?,
             clean: ctx.read(&self.denoise.clean)?,
-            canvas: ctx.read(&self.registers.get(CanvasReg::Canvas)?)?,
+            canvas: if rgb { Vec::new() } else { ctx.read(&self.registers.get(CanvasReg::Canvas)?)? },
             evaluations,
             ..CanvasResult::default()
         };
-        if model.autoencoder().is_none() {
+        let Some(picture) = self.registers.picture.clone().filter(|_| model.autoencoder().is_some()) else {
             return Ok(result);
-        }
-        let picture = self.registers.get(CanvasReg::Picture)?;
-        result.rgb = ctx.read(&picture)?;
+        };
+        result.rgb = picture.read()?;
         result.coverage = vec![0.0; result.size[0] * result.size[1]];
         let per_set = space.view_count();
         let kept = self.registers.kept_steps.clone();
@@ -89,13 +89,13 @@ impl Work {
             let key = Key::Picture { set: Some(set), overlap: false };
             self.recordings.get(key, space, &mut self.registers, &ctx)?;
             // Over a black canvas, so that nothing of other sets remains.
-            ctx.write(&picture, &vec![0.0; result.rgb.len()])?;
+            picture.write(&vec![0.0; result.rgb.len()])?;
             if let Some(recording) = self.recordings.recording(key) {
                 recording.run()?;
             }
             let coverage = ctx.read(&self.registers.coverage)?;
             result.coverage.iter_mut().zip(&coverage).for_each(|(sum, weight)| *sum += weight);
-            result.sets.push((ctx.read(&picture)?, coverage));
+            result.sets.push((picture.read()?, coverage));
         }
         if let Some(views) = &self.registers.kept {
             let [height, width] = result.view_size;
@@ -105,7 +105,7 @@ impl Work {
             let unit = |view: &[f32]| view.iter().map(|v| (0.5 * v + 0.5).clamp(0.0, 1.0)).collect();
             result.views = known.map(|(_, view)| unit(view)).collect();
         }
-        ctx.write(&picture, &result.rgb)?;
+        picture.write(&result.rgb)?;
         Ok(result)
     }
 }

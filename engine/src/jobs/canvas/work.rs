@@ -64,7 +64,7 @@ impl Work {
         let codec = |model: &Arc<StableDiffusion>| ViewCodec::new(model, space, plan, &mut registers);
         let codec = model.autoencoder().map(codec).transpose()?;
         if let Some(start) = &options.start {
-            ctx.write(&registers.get(CanvasReg::Canvas)?, start)?;
+            registers.picture.iter().try_for_each(|picture| picture.write(start))?;
         }
         let blends = plan.ops.iter().any(|op| matches!(op, Op::Blend { .. }));
         let downscale = [view_height / h, view_width / w];
@@ -238,6 +238,13 @@ fn record_blend(ctx: &Context, registers: &mut Registers, downscale: [usize; 2])
 }
 
 fn record_keep(ctx: &Context, registers: &mut Registers, keep: &Keep, [h, w]: [usize; 2]) -> Result<Recording> {
+    if registers.picture.as_ref().is_some_and(|picture| picture.whole().is_none()) {
+        return Err(Error::Input {
+            what: "mask",
+            found: format!("a canvas of {w}x{h}, larger than a storage binding of this adapter"),
+            expected: "a smaller canvas".into(),
+        });
+    }
     let source = registers.get(CanvasReg::Source)?;
     ctx.write(&source, &keep.rgb)?;
     let canvas = registers.images(CanvasReg::Canvas.into())?;
