@@ -171,7 +171,8 @@ fn fits_whole(ctx: &Context, [height, width]: [usize; 2]) -> bool {
     (16 * height * width) as u64 <= caps.max_binding.min(caps.max_buffer)
 }
 
-/// Whether it can in one or four.
+/// Whether it can in one or four, and the kernels count that far: 2¹⁶ rows and columns, 2³⁰ pixels of four elements.
 pub(super) fn fits(ctx: &Context, [height, width]: [usize; 2]) -> bool {
-    fits_whole(ctx, [height, width]) || height % 4 == 0 && fits_whole(ctx, [height / 4, width])
+    let counted = height.max(width) <= 1 << 16 && height * width <= 1 << 30;
+    counted && (fits_whole(ctx, [height, width]) || height % 4 == 0 && fits_whole(ctx, [height / 4, width]))
 }

@@ -142,6 +142,8 @@ fn pictures_beyond_four_bindings_are_averaged_first() {
         assert_eq!(gpu::fits(&ctx, size), fits, "{size:?}");
     }
     assert!(!gpu::fits(&ctx, [4100, 8200]));
+    // Whatever an adapter binds.
+    assert!(!gpu::fits(&ctx, [4, 1 << 17]) && !gpu::fits(&ctx, [1 << 17, 4]));
     // Four bands of 20 pixels.
     let fits = |[height, width]: [usize; 2]| height * width <= 20 || height % 4 == 0 && height * width <= 80;
     for (size, samples, expected, left) in [
