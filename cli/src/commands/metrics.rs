@@ -129,23 +129,35 @@ impl std::fmt::Display for Table<'_> {
 type Row = (&'static str, fn(&Summary) -> Option<f64>);
 
 /// What every panorama has.
-const ROWS: [Row; 15] = [
+const ROWS: [Row; 17] = [
     ("covered share of the sphere", |s| Some(s.sphere_coverage)),
-    ("seam ratio, all lines (1: like its surroundings)", |s| Some(s.seam_ratio)),
-    ("seam ratio, worst line", |s| Some(s.worst_seam_ratio)),
-    ("seam ratio, wrap", |s| Some(s.wrap_ratio)),
-    ("plain columns that change as much as the wrap", |s| Some(s.wrap_rank)),
-    ("Discontinuity Score, wrap", |s| Some(s.wrap_discontinuity)),
+    ("rows that seams are measured on", |s| Some(s.seam_rows)),
+    ("seam ratio, all lines (1: like its surroundings)", |s| seam(s, s.seam_ratio)),
+    ("seam ratio, worst line", |s| seam(s, s.worst_seam_ratio)),
+    ("seam ratio, wrap", |s| seam(s, s.wrap_ratio)),
+    ("plain columns that change as much as the wrap", |s| seam(s, s.wrap_rank)),
+    ("Discontinuity Score, wrap", |s| seam(s, s.wrap_discontinuity)),
     ("Discontinuity Score, lines without a seam", |s| s.discontinuity_elsewhere),
     ("poles: ring variance, pole / around", |s| s.pole_ring_ratio),
     ("poles: detail, pole / around", |s| s.pole_detail_ratio),
     ("poles: SSIM of rolled views, pole - around", |s| s.pole_roll_difference),
-    ("sharpness, mean |dx| (higher: sharper)", |s| Some(s.detail.sharpness)),
-    ("variance of the Laplacian (higher: sharper)", |s| Some(s.detail.laplacian_variance)),
-    ("detail energy, fine", |s| Some(s.detail.bands[0])),
-    ("detail energy, middle", |s| Some(s.detail.bands[1])),
-    ("detail energy, coarse", |s| Some(s.detail.bands[2])),
+    ("whole views", |s| Some(s.views)),
+    ("sharpness, mean |dx| (higher: sharper)", |s| detail(s, s.detail.sharpness)),
+    ("variance of the Laplacian (higher: sharper)", |s| detail(s, s.detail.laplacian_variance)),
+    ("detail energy, fine", |s| detail(s, s.detail.bands[0])),
+    ("detail energy, middle", |s| detail(s, s.detail.bands[1])),
+    ("detail energy, coarse", |s| detail(s, s.detail.bands[2])),
 ];
+
+/// A number of seams, where rows were measured.
+fn seam(summary: &Summary, value: f64) -> Option<f64> {
+    (summary.seam_rows > 0.0).then_some(value)
+}
+
+/// A number of details, where a view was whole.
+fn detail(summary: &Summary, value: f64) -> Option<f64> {
+    (summary.views > 0.0).then_some(value)
+}
 
 /// The end of a long name says more than its beginning.
 fn short(path: &Path) -> String {

@@ -72,6 +72,20 @@ fn the_table_is_the_result() {
     assert_eq!(many.stdout.lines().next().unwrap().trim(), "mean of 5");
 }
 
+/// Where nothing is covered there is nothing to say, and a dash says so.
+#[test]
+fn an_empty_picture_has_no_numbers() {
+    let folder = Folder::new();
+    panorama(&folder, "black.png", |_, _| 0.0);
+    let run = folder.run(&["metrics", "pano", "black.png", "--mini", "noon"]).exits(0);
+    for name in ["seam ratio, wrap", "sharpness, mean |dx|", "shows the prompt's: time", "poles: detail"] {
+        let line =
+            run.stdout.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{name}: {}", run.stdout));
+        assert!(line.ends_with(" -"), "{line}");
+    }
+    assert!(!run.stdout.contains("NaN") && run.stdout.contains("built-in model's world, 0 views"), "{}", run.stdout);
+}
+
 #[test]
 fn blur_is_seen() {
     let folder = Folder::new();

@@ -76,7 +76,7 @@ pub struct PanoramaMeasures {
     pub zenith: Option<Pole>,
     /// Lower pole.
     pub nadir: Option<Pole>,
-    /// Mean of the views that are wholly covered.
+    /// Mean of the views that are wholly covered; zeros where none is.
     pub detail: Detail,
     /// Views whose details were measured.
     pub views: usize,

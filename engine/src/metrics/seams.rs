@@ -34,7 +34,7 @@ pub struct Seams {
     pub elsewhere: f64,
     /// Mean Discontinuity Score of up to 32 lines away from borders: what a line without a seam has in this picture.
     pub discontinuity_elsewhere: Option<f64>,
-    /// Rows the numbers are of.
+    /// Rows the numbers are of; without any the others are 0.
     pub rows: usize,
 }
 

@@ -37,6 +37,8 @@ pub struct SetMeasures {
 pub struct Summary {
     /// Covered share of the sphere.
     pub sphere_coverage: f64,
+    /// Rows that seams are measured on; without any their numbers are 0.
+    pub seam_rows: f64,
     /// Seam ratio of all borders and the wrap.
     pub seam_ratio: f64,
     /// The largest of a panorama's ratios.
@@ -55,6 +57,8 @@ pub struct Summary {
     pub pole_detail_ratio: Option<f64>,
     /// Roll difference of these.
     pub pole_roll_difference: Option<f64>,
+    /// Views that are whole; without any their details are 0.
+    pub views: f64,
     /// Details of views.
     pub detail: Detail,
     /// The same divided by those of single views.
@@ -141,6 +145,7 @@ impl Summary {
         let overlaps: Vec<Overlap> = panoramas.iter().filter_map(|p| p.overlap).collect();
         Self {
             sphere_coverage: over(&|p| p.sphere_coverage),
+            seam_rows: over(&|p| p.seams.rows as f64),
             seam_ratio: over(&|p| p.seams.mean_ratio),
             worst_seam_ratio: over(&|p| p.seams.worst_ratio),
             wrap_ratio: over(&|p| p.seams.wrap.ratio),
@@ -150,6 +155,7 @@ impl Summary {
             pole_ring_ratio: mean_of(poles().map(|p| p.map(|p| p.ring_ratio))),
             pole_detail_ratio: mean_of(poles().map(|p| p.map(|p| p.detail_ratio))),
             pole_roll_difference: mean_of(poles().map(|p| p.map(|p| p.roll_difference))),
+            views: over(&|p| p.views as f64),
             detail: Detail::mean(&details),
             against_singles: (!relative.is_empty()).then(|| Detail::mean(&relative)),
             overlap: Overlap::mean(&overlaps),
