@@ -1,14 +1,15 @@
-//! Files that appear whole or not at all: temporary file in the same folder, write, flush to disk, rename, flush the
-//! folder. A crash or a full disk at any moment leaves the old state.
+//! Files that appear whole or not at all: temporary file in the same folder, without a name where the system can, write, flush
+//! to disk, name, flush the folder. A crash or a full disk at any moment leaves the old state.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::{Builder, NamedTempFile};
 
 use super::error::OutputError;
+use super::unnamed;
 
 /// Last number tried after a taken name: `picture.png`, `picture_2.png` … `picture_9999.png`.
 pub(super) const LAST_NUMBER: u32 = 9999;
@@ -52,7 +53,10 @@ impl Target {
             });
         }
         let target = Self { path: path.to_owned(), folder, force };
-        target.temporary().and_then(NamedTempFile::close).map_err(|e| target.io("write to the folder of", e))?;
+        // A file without a name is proof enough, and gone by itself.
+        if unnamed::create(&target.folder).is_none() {
+            target.temporary().and_then(NamedTempFile::close).map_err(|e| target.io("write to the folder of", e))?;
+        }
         Ok(target)
     }
 
@@ -61,14 +65,88 @@ impl Target {
     /// # Errors
     /// When `write` fails or the disk does; then neither the output nor the temporary file exists.
     pub fn write(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<PathBuf, OutputError> {
-        let mut file = self.temporary().map_err(|e| self.io("make a file next to", e))?;
-        let mut buffered = BufWriter::new(&mut file);
-        write(&mut buffered).and_then(|()| buffered.flush()).map_err(|e| self.io("write", e))?;
-        drop(buffered);
-        file.as_file().sync_all().map_err(|e| self.io("flush to disk", e))?;
-        let written = if self.force { self.replace(file)? } else { self.take_free_name(file)? };
+        let written = match unnamed::create(&self.folder) {
+            Some(file) => {
+                self.fill(&file, write)?;
+                self.link(file)?
+            }
+            None => {
+                let file = self.temporary().map_err(|e| self.io("make a file next to", e))?;
+                self.fill(file.as_file(), write)?;
+                self.rename(file)?
+            }
+        };
         sync_folder(&self.folder).map_err(|e| self.io("flush the folder of", e))?;
         Ok(written)
+    }
+
+    fn fill(&self, file: &File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), OutputError> {
+        let mut buffered = BufWriter::new(file);
+        write(&mut buffered).and_then(|()| buffered.flush()).map_err(|e| self.io("write", e))?;
+        file.sync_all().map_err(|e| self.io("flush to disk", e))
+    }
+
+    fn rename(&self, file: NamedTempFile) -> Result<PathBuf, OutputError> {
+        if self.force { self.replace(file) } else { self.take_free_name(file) }
+    }
+
+    /// Names a file that has no name yet.
+    fn link(&self, mut file: File) -> Result<PathBuf, OutputError> {
+        let tried = if self.force { self.link_over(&file) } else { self.link_free(&file) };
+        match tried {
+            Ok(Some(path)) => Ok(path),
+            Ok(None) => Err(OutputError::NoFreeName { path: self.path.clone(), tried: LAST_NUMBER - 1 }),
+            // A file system that makes such files and does not name them: a copy with a temporary name.
+            Err(e) if e.kind() != io::ErrorKind::IsADirectory => {
+                let mut copy = self.temporary().map_err(|e| self.io("make a file next to", e))?;
+                let copied = file.rewind().and_then(|()| io::copy(&mut file, copy.as_file_mut()));
+                copied.and_then(|_| copy.as_file().sync_all()).map_err(|e| self.io("write", e))?;
+                self.rename(copy)
+            }
+            Err(e) => Err(self.io("replace", e)),
+        }
+    }
+
+    /// `None`: every number is taken.
+    fn link_free(&self, file: &File) -> io::Result<Option<PathBuf>> {
+        for number in 1..=LAST_NUMBER {
+            let path = self.numbered(number);
+            match unnamed::link(file, &path) {
+                Ok(()) => return Ok(Some(path)),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(None)
+    }
+
+    /// No system names a file over another in one step. Between the two it has a name that the next writer of the same file
+    /// knows: what a killed process leaves in these microseconds is whole, and does not stay.
+    fn link_over(&self, file: &File) -> io::Result<Option<PathBuf>> {
+        let mut name = std::ffi::OsString::from(".syncline-");
+        name.push(self.path.file_name().unwrap_or_default());
+        name.push(".new");
+        let between = self.path.with_file_name(name);
+        // Each round that fails is one that another writer has won.
+        for _ in 0..1000 {
+            match unnamed::link(file, &between) {
+                Ok(()) => {}
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                    let _ = fs::remove_file(&between);
+                    continue;
+                }
+                Err(e) => return Err(e),
+            }
+            match fs::rename(&between, &self.path) {
+                Ok(()) => return Ok(Some(self.path.clone())),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => {
+                    let _ = fs::remove_file(&between);
+                    return Err(e);
+                }
+            }
+        }
+        Err(io::ErrorKind::ResourceBusy.into())
     }
 
     pub(super) fn temporary(&self) -> io::Result<NamedTempFile> {

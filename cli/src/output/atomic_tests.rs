@@ -192,11 +192,13 @@ fn a_killed_process_leaves_a_whole_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.png");
     let mut versions = std::collections::BTreeSet::new();
+    let changed = |path: &Path| fs::metadata(path).and_then(|m| m.modified()).ok();
     for kill in 0..40_u64 {
+        let before = changed(&path);
         let mut child = again("", "a_killed_process_leaves_a_whole_file", dir.path()).spawn().unwrap();
         let started = Instant::now();
         // The first file shows that the child is in its loop; then a moment that differs from kill to kill.
-        while (kill == 0 && !path.exists() || files_in(dir.path()).len() < 2) && started.elapsed().as_secs() < 60 {
+        while changed(&path) == before && started.elapsed().as_secs() < 60 {
             std::thread::sleep(Duration::from_micros(200));
         }
         std::thread::sleep(Duration::from_micros(kill * 613 % 7919));
@@ -207,10 +209,18 @@ fn a_killed_process_leaves_a_whole_file() {
             assert!(bytes == version(n), "kill {kill}: torn file of {} bytes", bytes.len());
             versions.insert(n);
         }
-        for name in files_in(dir.path()).iter().filter(|n| n.starts_with(".syncline-")) {
-            fs::remove_file(dir.path().join(name)).unwrap();
+        // Between two names the file is whole, and the next writer takes it away.
+        for name in files_in(dir.path()).iter().filter(|n| *n != "a.png") {
+            if cfg!(target_os = "linux") {
+                assert_eq!(name, ".syncline-a.png.new");
+                assert_eq!(fs::read(dir.path().join(name)).unwrap().len(), version(0).len());
+            } else {
+                fs::remove_file(dir.path().join(name)).unwrap();
+            }
         }
     }
+    put(&Target::check(&path, true).unwrap(), "the last");
+    assert_eq!(files_in(dir.path()), ["a.png"]);
     assert!(!versions.is_empty(), "no child ever wrote a file");
 }
 

@@ -24,6 +24,7 @@ mod picture;
 mod png;
 mod report_html;
 mod test_card;
+mod unnamed;
 mod viewer;
 
 pub use atomic::Target;
