@@ -14,7 +14,7 @@ help:
 	@echo 'make demo        one picture and one panorama from the built-in model, in demo/'
 	@echo 'make test        every test: test-quick, then test-long'
 	@echo 'make test-quick  unit, property, law, golden and command-line tests'
-	@echo 'make test-long   full-size models'
+	@echo 'make test-long   full-size models, jobs killed fifty times'
 	@echo 'make bench       measurements, correctness before timing (BENCH="--bench name -- filter")'
 	@echo 'make lint        formatting, clippy, documentation, licences'
 	@echo 'make format      rustfmt'

@@ -2,12 +2,15 @@
 
 mod ablation;
 mod adapter;
+mod canvas;
 mod device;
 mod environment;
+mod flat;
 mod images;
 mod metrics;
 mod panorama;
 mod prompt;
+mod region;
 mod tools;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -16,12 +19,15 @@ use crate::examples;
 
 pub use ablation::AblationArgs;
 pub use adapter::{AdapterArgs, Backend};
+pub use canvas::{CanvasArgs, MethodArgs, MethodName, PreviewArg, RunArgs};
 pub use device::{DeviceArgs, Precision};
 pub use environment::{EnvironmentArgs, ReprojectArgs, Size};
+pub use flat::{InpaintArgs, TileArgs, TorusArgs, WrapName};
 pub use images::{Img2imgArgs, SamplerArgs, Txt2imgArgs};
 pub use metrics::{MetricsArgs, MetricsCommand, MetricsPanoArgs};
-pub use panorama::PanoramaArgs;
+pub use panorama::{PanoramaArgs, SphereArgs, SphereOutputArgs, SteepArgs, ViewSetName};
 pub use prompt::{PromptArgs, Seed};
+pub use region::RegionArg;
 pub use tools::{CompletionsArgs, ContactSheetArgs, DevicesArgs, InspectArgs, VerifyArgs};
 
 /// Stable Diffusion class models on any GPU, and many views sampled together.
@@ -57,6 +63,14 @@ pub enum Command {
     Img2img(Img2imgArgs),
     /// A 360° panorama: views sampled together on a sphere
     Panorama(Box<PanoramaArgs>),
+    /// A whole sphere: six faces that turn in every step
+    Sphere(Box<SphereArgs>),
+    /// A texture that continues itself, or a picture larger than the model draws
+    Tile(Box<TileArgs>),
+    /// The texture of a torus
+    Torus(Box<TorusArgs>),
+    /// A part of a picture drawn anew
+    Inpaint(Box<InpaintArgs>),
     /// A 360° picture as cubemap, panorama or perspective view, for engines and viewers
     Reproject(Box<ReprojectArgs>),
     /// StochSync's switches and its rivals with the same prompts and seeds: a table

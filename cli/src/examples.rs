@@ -27,7 +27,34 @@ Examples:
   syncline panorama -p \"green meadow at noon\" -o meadow.png
   syncline panorama -p \"desert at night\" --preset draft --views-sheet views.png
   syncline panorama -p \"desert at night\" -o sky.ktx2 --for bevy
-  syncline panorama -m ~/models/sd21-base -p \"a harbour\" --preset official --pano-size 4096x2048 --report report.json";
+  syncline panorama -m ~/models/sd21-base -p \"a harbour\" --preset official --pano-size 4096x2048 --report report.json
+  syncline panorama -p \"green meadow at noon, cloudy sky\" --view-set full -o sphere.png --viewer sphere.html
+  syncline panorama -p \"sea at sunset\" --region \"-60..60=a city skyline at sunset\" -o city.png
+  syncline panorama -m ~/models/sd21-base -p \"a harbour\" --upscale harbour.png -o harbour_8k.png
+  syncline panorama -m ~/models/sd21-base -p \"a harbour\" --upscale harbour.png -o harbour_8k.png --resume
+  syncline panorama -p \"desert at night\" --method synctweedies --preview 5=look.png";
+
+pub const SPHERE: &str = "\
+Examples:
+  syncline sphere -p \"green meadow at noon under a cloudy sky\" -o sphere.png
+  syncline sphere -p \"aurora over the sea at night\" -o sky.ktx2 --for bevy";
+
+pub const TILE: &str = "\
+Examples:
+  syncline tile -p \"sand dunes at noon, looking down\" -o sand.png
+  syncline tile -m ~/models/sd21-base -p \"mossy cobblestones, top view\" -W 1024 -H 1024 -o stones.png
+  syncline tile -p \"mountains at sunset\" --wrap x -W 512 -H 128 -o band.png
+  syncline tile -p \"mountains at sunset\" --wrap none -W 512 -H 128 --method stochsync -o wide.png";
+
+pub const TORUS: &str = "\
+Examples:
+  syncline torus -p \"red rock canyon, looking down at the ground\" -o torus.png
+  syncline torus -m ~/models/sd21-base -p \"coral\" -W 3072 -H 1024 -o coral.png";
+
+pub const INPAINT: &str = "\
+Examples:
+  syncline inpaint -i photo.png --mask mask.png -p \"a lighthouse on a hill\" -o lighthouse.png
+  syncline inpaint -i panorama.png --mask mask.png --panorama -p \"desert at noon\" -o changed.png --viewer changed.html";
 
 pub const REPROJECT: &str = "\
 Examples:
@@ -104,6 +131,10 @@ mod tests {
             TXT2IMG,
             IMG2IMG,
             PANORAMA,
+            SPHERE,
+            TILE,
+            TORUS,
+            INPAINT,
             REPROJECT,
             ABLATION,
             CONTACT_SHEET,

@@ -118,12 +118,34 @@ fn clock(time: Duration) -> String {
 
 /// Runs a job with progress and Ctrl-C.
 pub fn run<P: Program>(global: &Global, program: P) -> anyhow::Result<P::Output> {
+    run_watched(global, program, |_| Ok(()))
+}
+
+/// As [`run`]; `look` sees the program after every recording. An error of its own stops the job and is returned.
+pub fn run_watched<P: Program>(
+    global: &Global,
+    program: P,
+    mut look: impl FnMut(&P) -> anyhow::Result<()>,
+) -> anyhow::Result<P::Output> {
     let job = Job::new(program);
-    cancel_on_interrupt(job.cancel_token());
+    let token = job.cancel_token();
+    cancel_on_interrupt(token.clone());
     let mut watch = Watch::new(global);
     let begin = Instant::now();
-    let output = job.run(|_, progress| watch.update(progress));
+    let mut failure = None;
+    let output = job.run(|program, progress| {
+        watch.update(progress);
+        if failure.is_none()
+            && let Err(e) = look(program)
+        {
+            failure = Some(e);
+            token.cancel();
+        }
+    });
     watch.bar.finish_and_clear();
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
     let output = output?;
     if !global.quiet && !global.json {
         console::note(format_args!("done in {:.1} s", begin.elapsed().as_secs_f64()));

@@ -1,10 +1,13 @@
 //! One file per command.
 
 pub mod ablation;
+mod canvas;
 pub mod completions;
 pub mod contact_sheet;
 pub mod devices;
+pub mod flat;
 pub mod images;
+pub mod inpaint;
 pub mod inspect;
 pub mod metrics;
 pub mod panorama;

@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod cancel;
+mod canvas;
 mod conventions;
 mod devices;
 mod flags;
+mod journal;
 mod metrics;
 mod model_files;
 mod numeric;

@@ -4,6 +4,7 @@
 mod camera;
 mod detail;
 mod diversity;
+mod edges;
 mod eigen;
 mod frechet;
 mod look;
@@ -20,6 +21,7 @@ mod ssim;
 pub use camera::perspective;
 pub use detail::{Detail, sharpness};
 pub use diversity::{Diversity, diversity};
+pub use edges::{Edges, edges};
 pub use frechet::{Gaussian, frechet_distance};
 pub use look::{Covered, Look};
 pub use measures::{MeasureOptions, PanoramaMeasures, SingleViews};

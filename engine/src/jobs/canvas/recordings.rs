@@ -18,6 +18,17 @@ use crate::spaces::{self, Fuse, FuseScalars, Interpolation, Project, Space, Weig
 /// border to middle mixes two pictures everywhere, which costs sharpness.
 const FADE_EXPONENT: f32 = 80.0;
 
+/// The same for views that do not lie on one level ring, where directions are up to 36° (two sets of the full sphere) or 55°
+/// (corners of six faces) away from all axes. No weight is below 1e-4: with the exponent above all views that see such a
+/// direction would count alike, and end there with a line. cos^20 reaches that floor at 51°.
+const WIDE_FADE_EXPONENT: f32 = 20.0;
+
+fn fade_exponent(space: &dyn Space) -> f32 {
+    let mut views = (0..space.set_count()).flat_map(|set| space.views(set));
+    let level = views.all(|view| view.direction.is_none_or(|[_, elevation]| elevation.abs() < 1.0));
+    if level { FADE_EXPONENT } else { WIDE_FADE_EXPONENT }
+}
+
 /// What a recording does; its numbers are set before each run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
@@ -184,7 +195,7 @@ fn record_picture(
         offset: 0.5,
         clamp: Some([0.01, 0.99]),
         feather: if overlaps { (2.0 * ramp).min(1.0) as f32 } else { 1.0 },
-        exponent: FADE_EXPONENT,
+        exponent: fade_exponent(space),
         ..FuseScalars::default()
     };
     let fuse = Fuse {

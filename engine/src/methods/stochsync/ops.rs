@@ -31,7 +31,8 @@ impl StochSync {
             self.fuse(&mut ops, &schedule, k, sets);
             ops.push(Op::EndStep { step: k });
         }
-        if self.feather && self.medium == Medium::Rgb {
+        // One set has nothing to fade into: its views have just been fused.
+        if self.feather && self.medium == Medium::Rgb && sets > 1 {
             ops.push(Op::Fuse { from: ViewReg::State, to: CanvasReg::Picture, fusion: Fusion::Fade });
             if self.inpaint {
                 ops.push(Op::Keep);

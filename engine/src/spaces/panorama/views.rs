@@ -39,6 +39,19 @@ impl ViewSet {
         Self::Custom((0..4).map(set).collect())
     }
 
+    /// All views of all sets in one set, for methods that need the same views in every step.
+    ///
+    /// # Errors
+    /// When the sets are refused.
+    pub fn together(&self, used_fov: f64) -> Result<Self> {
+        self.check(used_fov)?;
+        Ok(match self {
+            Self::Rings { sets, views } => Self::Rings { sets: 1, views: sets * views },
+            Self::Full => Self::Custom(vec![full(used_fov).concat()]),
+            Self::Custom(sets) => Self::Custom(vec![sets.concat()]),
+        })
+    }
+
     /// Camera-to-world rotations of every set of views that use `used_fov` degrees.
     pub(super) fn rotations(&self, used_fov: f64) -> Result<Vec<Vec<[[f64; 3]; 3]>>> {
         self.check(used_fov)?;
