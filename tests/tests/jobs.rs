@@ -127,11 +127,15 @@ fn space(views: ViewSet) -> Panorama {
 }
 
 fn program(seed: u64, steps: usize, views: ViewSet) -> CanvasProgram<PromptedUNet> {
+    program_of(model(), seed, steps, views)
+}
+
+fn program_of(model: &Arc<StableDiffusion>, seed: u64, steps: usize, views: ViewSet) -> CanvasProgram<PromptedUNet> {
     let method = StochSync { steps, ode_steps: 3, ..Preset::Small.method() };
     let space = Arc::new(space(views));
-    let plan = method.plan(&model().noise_schedule, space.set_count()).unwrap();
+    let plan = method.plan(&model.noise_schedule, space.set_count()).unwrap();
     let prompts = ViewPrompts::new("noon over the sea, clear sky, hills", "");
-    let unet = PromptedUNet::new(model(), prompts, &plan, space.as_ref()).unwrap();
+    let unet = PromptedUNet::new(model, prompts, &plan, space.as_ref()).unwrap();
     CanvasProgram::new(unet, CanvasOptions::new(plan, space, seed)).unwrap()
 }
 
@@ -211,8 +215,10 @@ fn foreign_checkpoints_are_refused() {
 /// The canvas stays on the GPU: in the loop only the four words that count NaN and infinity are read back.
 #[test]
 fn no_tensor_is_read_back_in_the_loop() {
-    let ctx = &model().ctx;
-    let mut program = program(4, 3, ViewSet::Rings { sets: 2, views: 2 });
+    // A device of its own: other tests read from theirs at the same time.
+    let ctx = Context::new(&ContextOptions { checked: true, ..ContextOptions::default() }).unwrap();
+    let model = StableDiffusion::load(&ctx, &ModelSource::mini().unwrap(), Elem::F32).unwrap();
+    let mut program = program_of(&model, 4, 3, ViewSet::Rings { sets: 2, views: 2 });
     // The text states are read once, before the loop.
     program.next().unwrap().unwrap().run().unwrap();
     program.done().unwrap();

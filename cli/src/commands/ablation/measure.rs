@@ -11,8 +11,8 @@ use crate::args::AblationArgs;
 
 /// Every view set here has borders at multiples of this angle, in degrees.
 const BORDER: f64 = 36.0;
-/// Views that are judged look half way between the borders and at them in turn.
-const VIEWS: usize = 20;
+/// Views that are judged look at the borders and half way between them in turn, whichever set was the last.
+const VIEWS: usize = 10;
 /// Rows that all views cover.
 const LATITUDE: f64 = 24.0;
 
@@ -52,7 +52,7 @@ pub struct RowMeasures {
     pub paper: Option<[f64; 4]>,
     /// Number of runs.
     pub runs: usize,
-    /// Fréchet distance between features of its views and of true ones; what as many true views would have.
+    /// Fréchet distance between features of its views and of true ones; what as many true panoramas would have.
     pub frechet: Option<Stat>,
     pub frechet_floor: Option<f64>,
     /// Share of views in which the classifier sees everything the prompt names.
@@ -161,5 +161,5 @@ fn judge_runs(judge: &Judge, samples: &[Sample<'_>]) -> Judged {
     let left: Option<Vec<f64>> = (0..seen.len()).map(without).collect();
     let without = left.unwrap_or_default();
     let frechet = whole.as_ref().filter(|_| !without.is_empty()).map(|w| Stat::jackknife(w.frechet, &without));
-    Judged { frechet, without, floor: whole.and_then(|c| c.frechet_floor), accuracy: Some(Stat::of(&accuracies)) }
+    Judged { frechet, without, floor: whole.and_then(|c| c.panorama_floor), accuracy: Some(Stat::of(&accuracies)) }
 }

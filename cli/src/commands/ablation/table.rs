@@ -122,7 +122,7 @@ fn markdown(args: &AblationArgs, prompts: &[String], rows: &[RowMeasures], claim
         line(cells);
     }
     if let Some(floor) = rows.iter().find_map(|row| row.frechet_floor) {
-        line(format!("\nFréchet distance of as many true views from the others: {floor:.3}."));
+        line(format!("\nFréchet distance of as many true panoramas: {floor:.3}."));
     }
     line("\nWhat the paper says, and what this run says:\n".into());
     for claim in claims {
