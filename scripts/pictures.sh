@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes the pictures and figures of the README again, with the built-in model: docs/contact_sheet.png,
-# docs/panorama_*.png with their uncoupled baselines, docs/panorama_*.json (four more prompts for figures alone). Minutes on a software adapter.
+# docs/panorama_*.png with their uncoupled baselines, docs/panorama_*.json (four more prompts for figures alone),
+# docs/full.png, docs/sphere.png, docs/tile_2x2.png. Minutes on a software adapter.
 #   scripts/pictures.sh [path of the syncline binary]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -43,3 +44,13 @@ figures aurora_sea "aurora over the sea at night with mountains" 3
 figures canyon "red canyon at noon under a cloudy sky" 6
 figures dawn "snow at dawn with mountains, pine trees" 7
 figures city_sea "noon, sea, a city skyline, clear sky" 8
+
+# Other canvases.
+"$syncline" panorama -q -p "green meadow at noon under a cloudy sky with mountains" -s 5 --view-set full --force -o docs/full.png
+for look in up:60 down:-60; do
+  "$syncline" reproject -q -i docs/full.png -o "docs/full_${look%%:*}.png" --elevation "${look##*:}" --fov 90 --size 512x512 --force
+done
+"$syncline" sphere -q -p "starry sky at night with aurora, looking up at the sky" -s 4 --up-prompt "" --down-prompt "" --force \
+  -o docs/sphere.png
+"$syncline" tile -q -p "red rock canyon, looking down at the ground" -s 3 --force -o "$work/tile.png"
+"$syncline" contact-sheet "$work"/tile.png "$work"/tile.png "$work"/tile.png "$work"/tile.png --columns 2 --gap 0 --force -o docs/tile_2x2.png
