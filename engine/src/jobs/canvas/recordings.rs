@@ -24,9 +24,13 @@ const FADE_EXPONENT: f32 = 80.0;
 const WIDE_FADE_EXPONENT: f32 = 20.0;
 
 fn fade_exponent(space: &dyn Space) -> f32 {
+    if is_level(space) { FADE_EXPONENT } else { WIDE_FADE_EXPONENT }
+}
+
+/// Whether all views look at the horizon.
+pub(super) fn is_level(space: &dyn Space) -> bool {
     let mut views = (0..space.set_count()).flat_map(|set| space.views(set));
-    let level = views.all(|view| view.direction.is_none_or(|[_, elevation]| elevation.abs() < 1.0));
-    if level { FADE_EXPONENT } else { WIDE_FADE_EXPONENT }
+    views.all(|view| view.direction.is_none_or(|[_, elevation]| elevation.abs() < 1.0))
 }
 
 /// What a recording does; its numbers are set before each run.

@@ -13,7 +13,7 @@ use super::bootstrap::Bootstrap;
 use super::codec::ViewCodec;
 use super::gradient::Gradient;
 use super::model::CanvasModel;
-use super::recordings::{Key, Recordings, mix_key, picture_key};
+use super::recordings::{Key, Recordings, is_level, mix_key, picture_key};
 use super::registers::{Registers, Sizes};
 use super::{CanvasOptions, Keep, Regions};
 use crate::error::{Error, Result};
@@ -23,7 +23,7 @@ use crate::methods::{AdamStep, CanvasReg, Medium, Mix, Op, ViewReg};
 use crate::models::Wrap;
 use crate::pipeline::StableDiffusion;
 use crate::schedulers::Level;
-use crate::spaces::{Space, View};
+use crate::spaces::{Geometry, Space, View};
 
 /// What exists once the text is encoded.
 pub(super) struct Work {
@@ -68,7 +68,11 @@ impl Work {
         }
         let blends = plan.ops.iter().any(|op| matches!(op, Op::Blend { .. }));
         let downscale = [view_height / h, view_width / w];
-        let blend = if blends { Some(record_blend(ctx, &mut registers, downscale)?) } else { None };
+        let mask = || {
+            let ring = space.geometry() == Geometry::Equirect && is_level(space);
+            if ring { BlendMask::horizontal(h, w, downscale[1]) } else { BlendMask::both(h, w, downscale) }
+        };
+        let blend = if blends { Some(record_blend(ctx, &mut registers, &mask())?) } else { None };
         let keep = options.keep.as_ref().map(|keep| record_keep(ctx, &mut registers, keep, [height, width]));
         let keep = keep.transpose()?;
         if let Some(regions) = &options.regions {
@@ -225,10 +229,9 @@ impl Work {
     }
 }
 
-fn record_blend(ctx: &Context, registers: &mut Registers, downscale: [usize; 2]) -> Result<(Recording, DispatchId)> {
+fn record_blend(ctx: &Context, registers: &mut Registers, mask: &BlendMask) -> Result<(Recording, DispatchId)> {
     let (x, known) = (registers.get(ViewReg::State)?, registers.get(ViewReg::Known)?);
     let [h, w] = [x.dims()[1], x.dims()[2]];
-    let mask = BlendMask::horizontal(h, w, downscale[1]);
     let mask = ctx.upload_named("blend mask", &mask.values, &[h, w], Elem::F32)?;
     let mut rec = Recorder::new(ctx);
     rec.set_layer("blend");

@@ -20,6 +20,14 @@ impl BlendMask {
         Self { values: row.repeat(height) }
     }
 
+    /// The authors' mask for views with neighbours on all sides ("both"): the smaller of the triangles over width and height.
+    #[must_use]
+    pub fn both(height: usize, width: usize, downscale: [usize; 2]) -> Self {
+        let row = Self::horizontal(1, width, downscale[1]).values;
+        let column = Self::horizontal(1, height, downscale[0]).values;
+        Self { values: column.iter().flat_map(|y| row.iter().map(|x| x.min(*y))).collect() }
+    }
+
     /// Free pixels have a mask of at least this, at step `i` of `count`.
     #[must_use]
     pub fn threshold(i: usize, count: usize) -> f32 {
@@ -30,6 +38,16 @@ impl BlendMask {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_four_borders_follow_the_canvas() {
+        let mask = BlendMask::both(32, 64, [8, 8]);
+        let at = |y: usize, x: usize| mask.values[64 * y + x];
+        let (row, column) = (BlendMask::horizontal(1, 64, 8), BlendMask::horizontal(1, 32, 8));
+        assert_eq!((at(16, 5), at(5, 32)), (row.values[5], column.values[5]));
+        assert_eq!([at(0, 32), at(31, 32), at(16, 0), at(16, 63)], [0.0; 4]);
+        assert!((0..32).all(|y| (0..64).all(|x| at(y, x) == row.values[x].min(column.values[y]))));
+    }
 
     #[test]
     fn nothing_is_free_at_first_and_only_borders_are_kept_at_last() {
