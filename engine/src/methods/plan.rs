@@ -172,6 +172,13 @@ pub enum Op {
     },
     /// Canvas = [`CanvasReg::Source`] wherever the mask keeps it.
     Keep,
+    /// State = noised [`ViewReg::Known`] wherever the mask, as the views see it, keeps the canvas.
+    KeepViews {
+        /// Level of the state.
+        level: Level,
+        /// Which noise.
+        draw: Draw,
+    },
     /// Adds the adjoint of projection of [`ViewReg::Clean`] to the gradient.
     Scatter,
     /// Canvas follows the gradient, which is zero afterwards.

@@ -4,6 +4,7 @@ mod bootstrap;
 mod checkpoint;
 mod codec;
 mod gradient;
+mod keep;
 mod model;
 mod numbers;
 mod picture;

@@ -22,7 +22,7 @@ impl<M: CanvasModel> CanvasProgram<M> {
         let keys = match op {
             Op::Mix(mix) => Some(self.key(mix.draw)),
             Op::Evaluate(evaluate) => Some(self.key(evaluate.draw)),
-            Op::Blend { draw, .. } | Op::Background { draw } => Some(self.key(draw)),
+            Op::Blend { draw, .. } | Op::KeepViews { draw, .. } | Op::Background { draw } => Some(self.key(draw)),
             _ => None,
         };
         let key = keys.unwrap_or_default();
@@ -34,6 +34,7 @@ impl<M: CanvasModel> CanvasProgram<M> {
             }
             Op::Mix(mix) => work.set_mix(&mix, key, self.options.space.as_ref())?,
             Op::Blend { level, threshold, .. } => work.set_blend(level, threshold, key)?,
+            Op::KeepViews { level, .. } => work.set_keep_views(level, key)?,
             Op::Adam(step) => work.set_adam(&step),
             Op::Background { .. } => work.paint_background(&self.views, key)?,
             _ => {}

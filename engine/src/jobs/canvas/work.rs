@@ -12,10 +12,11 @@ use syncline_kernels::tensor::{Elem, Tensor};
 use super::bootstrap::Bootstrap;
 use super::codec::ViewCodec;
 use super::gradient::Gradient;
+use super::keep::KeepRecordings;
 use super::model::CanvasModel;
 use super::recordings::{Key, Recordings, is_level, mix_key, picture_key};
 use super::registers::{Registers, Sizes};
-use super::{CanvasOptions, Keep, Regions};
+use super::{CanvasOptions, Regions};
 use crate::error::{Error, Result};
 use crate::jobs::denoise::{Denoise, FreshNoise};
 use crate::methods::stochsync::BlendMask;
@@ -34,7 +35,7 @@ pub(super) struct Work {
     pub(super) codec: Option<ViewCodec>,
     pub(super) denoise: Denoise,
     blend: Option<(Recording, DispatchId)>,
-    keep: Option<Recording>,
+    keep: Option<KeepRecordings>,
     bootstrap: Option<Bootstrap>,
     gradient: Option<Gradient>,
     whole: Option<Recording>,
@@ -63,7 +64,8 @@ impl Work {
         let mut registers = Registers::new(ctx, space, plan, &sizes, sampler)?;
         let codec = |model: &Arc<StableDiffusion>| ViewCodec::new(model, space, plan, &mut registers);
         let codec = model.autoencoder().map(codec).transpose()?;
-        if let Some(start) = &options.start {
+        // Inpainting begins with the whole picture: views are encoded with what the mask will replace, not with a hole.
+        if let Some(start) = options.start.as_ref().or(options.keep.as_ref().map(|keep| &keep.rgb)) {
             registers.picture.iter().try_for_each(|picture| picture.write(start))?;
         }
         let blends = plan.ops.iter().any(|op| matches!(op, Op::Blend { .. }));
@@ -73,7 +75,8 @@ impl Work {
             if ring { BlendMask::horizontal(h, w, downscale[1]) } else { BlendMask::both(h, w, downscale) }
         };
         let blend = if blends { Some(record_blend(ctx, &mut registers, &mask())?) } else { None };
-        let keep = options.keep.as_ref().map(|keep| record_keep(ctx, &mut registers, keep, [height, width]));
+        let keep =
+            options.keep.as_ref().map(|keep| KeepRecordings::new(ctx, space, &mut registers, (keep, [height, width])));
         let keep = keep.transpose()?;
         if let Some(regions) = &options.regions {
             upload_regions(ctx, &mut registers, regions, [[height, width], latent_canvas])?;
@@ -131,7 +134,7 @@ impl Work {
             Op::Project { from, to, nearest } => self.make(Key::Project { from, to, nearest }, space)?,
             Op::Fuse { from, to, .. } => self.make(Key::Fuse { from, to }, space)?,
             Op::Mix(mix) => self.make(mix_key(&mix), space)?,
-            Op::Evaluate(_) | Op::Blend { .. } | Op::Keep | Op::Outside | Op::DecodeCanvas => 1,
+            Op::Evaluate(_) | Op::Blend { .. } | Op::Keep | Op::KeepViews { .. } | Op::Outside | Op::DecodeCanvas => 1,
             Op::Look { .. } | Op::EndStep { .. } => 0,
             Op::Background { .. } => 0,
             Op::Scatter | Op::Adam(_) => 1,
@@ -164,7 +167,8 @@ impl Work {
             Op::Mix(mix) => self.recordings.recording(mix_key(&mix)),
             Op::Evaluate(_) => Some(self.denoise.recording()),
             Op::Blend { .. } => self.blend.as_mut().map(|(recording, _)| recording),
-            Op::Keep => self.keep.as_mut(),
+            Op::Keep => self.keep.as_mut().map(|keep| &mut keep.canvas),
+            Op::KeepViews { .. } => self.keep.as_mut().map(|keep| &mut keep.views),
             Op::Scatter => self.gradient.as_mut().map(|gradient| &mut gradient.scatter),
             Op::Adam(_) => self.gradient.as_mut().map(|gradient| &mut gradient.adam),
             Op::Outside => self.bootstrap.as_mut().map(|bootstrap| &mut bootstrap.outside),
@@ -195,6 +199,15 @@ impl Work {
     pub(super) fn paint_background(&mut self, views: &[View], key: NoiseKey) -> Result<()> {
         let Some(bootstrap) = &self.bootstrap else { return Ok(()) };
         Ok(self.ctx.write(&self.registers.get(ViewReg::Kept)?, &bootstrap.paint(views, key))?)
+    }
+
+    /// Level and noise of what the mask keeps.
+    pub(super) fn set_keep_views(&mut self, level: Level, key: NoiseKey) -> Result<()> {
+        let state = self.registers.get(ViewReg::State)?;
+        if let Some(keep) = &mut self.keep {
+            keep.set(state.dims(), level, key);
+        }
+        Ok(())
     }
 
     /// Threshold, level and noise of the next blending.
@@ -238,27 +251,6 @@ fn record_blend(ctx: &Context, registers: &mut Registers, mask: &BlendMask) -> R
     let (views, scalars) = (&registers.ids, RepaintScalars::default());
     let id = repaint(&mut rec, &Repaint { x: &x, known: &known, mask: &mask, views, scalars });
     Ok((rec.finish()?, id))
-}
-
-fn record_keep(ctx: &Context, registers: &mut Registers, keep: &Keep, [h, w]: [usize; 2]) -> Result<Recording> {
-    if registers.picture.as_ref().is_some_and(|picture| picture.whole().is_none()) {
-        return Err(Error::Input {
-            what: "mask",
-            found: format!("a canvas of {w}x{h}, larger than a storage binding of this adapter"),
-            expected: "a smaller canvas".into(),
-        });
-    }
-    let source = registers.get(CanvasReg::Source)?;
-    ctx.write(&source, &keep.rgb)?;
-    let canvas = registers.images(CanvasReg::Canvas.into())?;
-    let source = registers.images(CanvasReg::Source.into())?;
-    let mask = ctx.upload_named("mask", &keep.mask, &[h, w], Elem::F32)?;
-    let mut rec = Recorder::new(ctx);
-    rec.set_layer("keep");
-    let scalars = RepaintScalars { threshold: 0.5, signal: 1.0, ..RepaintScalars::default() };
-    let views = &registers.canvas_id;
-    repaint(&mut rec, &Repaint { x: &canvas, known: &source, mask: &mask, views, scalars });
-    Ok(rec.finish()?)
 }
 
 /// Weights of the regions for the picture and, averaged, for the latent canvas.

@@ -49,6 +49,9 @@ impl StochSync {
         let draw = Draw { purpose: Purpose::Renoise, step: k as u32 };
         let known = Reg::from(ViewReg::Known);
         let Some(t) = self.outer_timestep(noise, k)? else {
+            if self.inpaint {
+                ops.push(Op::Project { from: CanvasReg::Canvas, to: ViewReg::Known, nearest: false });
+            }
             ops.push(mix(ViewReg::State, 0.0, &[], Some((1.0, draw))));
             return Ok(());
         };
@@ -76,6 +79,11 @@ impl StochSync {
         for (i, coefficients) in steps.iter().enumerate() {
             let draw = Draw { purpose: Purpose::Step, step: (k * 1000 + i) as u32 };
             ops.push(Op::Evaluate(Evaluate { coefficients: *coefficients, guidance: self.guidance_scale, draw }));
+            if self.inpaint && i + 1 < steps.len() {
+                // What is kept stays on its own path, so that what is drawn grows out of it (RePaint, Lugmayr et al. 2022).
+                let draw = Draw { purpose: Purpose::Keep, step: k as u32 };
+                ops.push(Op::KeepViews { level: coefficients.next_level, draw });
+            }
             if outer.blend && i + 1 < steps.len() {
                 ops.push(Op::Blend {
                     level: coefficients.next_level,

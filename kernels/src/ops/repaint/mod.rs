@@ -46,7 +46,7 @@ pub struct Repaint<'a> {
     pub x: &'a Tensor,
     /// Known clean values, `[B, h, w, C]` f32.
     pub known: &'a Tensor,
-    /// `[h, w]` f32, the same for all views, or `[B, h, w]`.
+    /// `[h, w]` f32, the same for all views, or `[B, h, w]`, or as projected from a canvas `[B, h, w, 1]`.
     pub mask: &'a Tensor,
     /// View id of each batch row, u32 `[B]`.
     pub views: &'a Tensor,
@@ -68,7 +68,12 @@ struct Params {
     channels: u32,
     pixels: u32,
     mask_view: u32,
-    pad: [u32; 2],
+    mask_step: u32,
+    pad: u32,
+}
+
+fn mask_fits(dims: &[usize], mask: &[usize]) -> bool {
+    mask == &dims[1..3] || mask == &dims[..3] || mask == [dims[0], dims[1], dims[2], 1]
 }
 
 /// Overwrites what is not free, in place. The id is for [`params()`] of the next step.
@@ -80,7 +85,7 @@ pub fn repaint(rec: &mut Recorder, repaint: &Repaint<'_>) -> DispatchId {
     assert_view_ids("repaint", repaint.views, dims);
     let shape = ImageShape::new("repaint", dims);
     assert!(
-        repaint.known.dims() == dims && (repaint.mask.dims() == &dims[1..3] || repaint.mask.dims() == &dims[..3]),
+        repaint.known.dims() == dims && mask_fits(dims, repaint.mask.dims()),
         "repaint: x {dims:?}, known {:?}, mask {:?}",
         repaint.known.dims(),
         repaint.mask.dims()
@@ -104,19 +109,22 @@ pub fn repaint(rec: &mut Recorder, repaint: &Repaint<'_>) -> DispatchId {
 #[must_use]
 pub fn params(dims: &[usize], mask: &[usize], scalars: &RepaintScalars) -> Vec<u8> {
     let shape = ImageShape::new("repaint", dims);
+    // Of each dimension's last: a row is padded to four elements, and so is a channel that stands alone.
+    let (row, step) = if mask.len() == 4 { (4 * dims[2], 4) } else { (dims[2].next_multiple_of(4), 1) };
     bytemuck::bytes_of(&Params {
         key: scalars.key.words(),
         threshold: scalars.threshold,
         signal: scalars.signal,
         sigma: scalars.sigma,
         width: dims[2] as u32,
-        mask_stride: dims[2].next_multiple_of(4) as u32,
+        mask_stride: row as u32,
         count: shape.count,
         c4: shape.c4,
         channels: shape.channels,
         pixels: shape.pixels,
-        mask_view: if mask.len() == 3 { (dims[1] * dims[2].next_multiple_of(4)) as u32 } else { 0 },
-        pad: [0; 2],
+        mask_view: if mask.len() > 2 { (dims[1] * row) as u32 } else { 0 },
+        mask_step: step,
+        pad: 0,
     })
     .to_vec()
 }
@@ -134,8 +142,9 @@ mod tests {
                 let dims = [draw.dim(4), draw.dim(17), draw.dim(33), draw.dim(9)];
                 let (x, xs) = variant.normal(&mut draw, &dims).unwrap();
                 let (known, knowns) = variant.normal(&mut draw, &dims).unwrap();
-                // Every other case has a mask for each view.
-                let mask_dims = if case % 2 == 0 { &dims[1..3] } else { &dims[..3] };
+                // One mask for all views, one for each, and as projected.
+                let projected = [dims[0], dims[1], dims[2], 1];
+                let mask_dims = [&dims[1..3], &dims[..3], &projected[..]][case % 3];
                 let masks: Vec<f64> = (0..mask_dims.iter().product()).map(|_| draw.unit()).collect();
                 let (mask, masks) = variant.tensor(&masks, mask_dims).unwrap();
                 let ids: Vec<u32> = (0..dims[0]).map(|_| draw.below(50) as u32).collect();
