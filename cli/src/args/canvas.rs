@@ -10,13 +10,12 @@ use super::{DeviceArgs, PromptArgs};
 
 /// What every such command takes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Model, prompts and files")]
 pub struct CanvasArgs {
     #[command(flatten)]
     pub device: DeviceArgs,
     #[command(flatten)]
     pub prompt: PromptArgs,
-    #[command(flatten)]
-    pub method: MethodArgs,
     /// Pixels of a square view [default: the model's own size]
     #[arg(long)]
     pub view_size: Option<usize>,
@@ -27,6 +26,8 @@ pub struct CanvasArgs {
     /// the baseline beside the output
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    #[command(flatten)]
+    pub method: MethodArgs,
     #[command(flatten)]
     pub run: RunArgs,
 }

@@ -21,10 +21,8 @@ pub enum WrapName {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = examples::TILE)]
+#[command(next_help_heading = "Canvas", after_help = examples::TILE)]
 pub struct TileArgs {
-    #[command(flatten)]
-    pub canvas: CanvasArgs,
     /// Width in pixels [default: twice the model's own]
     #[arg(short = 'W', long)]
     pub width: Option<usize>,
@@ -38,13 +36,13 @@ pub struct TileArgs {
     /// shifted in every step]
     #[arg(long, value_name = "PIXELS")]
     pub stride: Option<usize>,
+    #[command(flatten)]
+    pub canvas: CanvasArgs,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = examples::TORUS)]
+#[command(next_help_heading = "Canvas", after_help = examples::TORUS)]
 pub struct TorusArgs {
-    #[command(flatten)]
-    pub canvas: CanvasArgs,
     /// Pixels around the axis [default: fits the patches]
     #[arg(short = 'W', long)]
     pub width: Option<usize>,
@@ -57,13 +55,13 @@ pub struct TorusArgs {
     /// Degrees around the tube that a patch shows
     #[arg(long, default_value_t = 180.0)]
     pub fov: f64,
+    #[command(flatten)]
+    pub canvas: CanvasArgs,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = examples::INPAINT)]
+#[command(next_help_heading = "Canvas", after_help = examples::INPAINT)]
 pub struct InpaintArgs {
-    #[command(flatten)]
-    pub canvas: CanvasArgs,
     /// Picture of which a part is drawn anew
     #[arg(short = 'i', long, alias = "image", value_name = "PICTURE")]
     pub init_img: PathBuf,
@@ -78,4 +76,6 @@ pub struct InpaintArgs {
     pub stride: Option<usize>,
     #[command(flatten)]
     pub output: SphereOutputArgs,
+    #[command(flatten)]
+    pub canvas: CanvasArgs,
 }

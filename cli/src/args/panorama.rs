@@ -53,10 +53,8 @@ impl Default for SteepArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = examples::PANORAMA)]
+#[command(next_help_heading = "Canvas", after_help = examples::PANORAMA)]
 pub struct PanoramaArgs {
-    #[command(flatten)]
-    pub canvas: CanvasArgs,
     /// Where views look [default: paper; synctweedies with that method, upscaling with --upscale]
     #[arg(long, value_enum)]
     pub view_set: Option<ViewSetName>,
@@ -83,13 +81,13 @@ pub struct PanoramaArgs {
     pub region: Vec<RegionArg>,
     #[command(flatten)]
     pub output: SphereOutputArgs,
+    #[command(flatten)]
+    pub canvas: CanvasArgs,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = examples::SPHERE)]
+#[command(next_help_heading = "Canvas", after_help = examples::SPHERE)]
 pub struct SphereArgs {
-    #[command(flatten)]
-    pub canvas: CanvasArgs,
     #[command(flatten)]
     pub steep: SteepArgs,
     /// Field in degrees in which the six faces are generated, of which 90 are used [default: 90; 100 for the preset small]
@@ -100,6 +98,8 @@ pub struct SphereArgs {
     pub pano_size: Option<[usize; 2]>,
     #[command(flatten)]
     pub output: SphereOutputArgs,
+    #[command(flatten)]
+    pub canvas: CanvasArgs,
 }
 
 /// `[height, width]` of `WIDTHxHEIGHT`.
