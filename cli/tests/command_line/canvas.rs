@@ -243,6 +243,7 @@ fn wrong_canvases_are_refused_with_numbers() {
         (with(&["tile"], &["-W", "100"]), 2, "canvas: found 100x256, expected multiples of 8"),
         (with(&["tile"], &["-W", "64"]), 2, "window: found 128x128, expected at most the canvas, 64x256"),
         (with(&["tile"], &["--stride", "200"]), 2, "window stride: found 200, expected at most the window's 128"),
+        (with(&["tile"], &["--views-sheet", "v.png"]), 2, "--views-sheet shows views as pictures"),
         (with(&["tile"], &["-o", "a.ktx2"]), 2, "a flat picture takes"),
         (inpaint("small.png"), 3, "mask small.png: found 64x64 pixels, expected 128x64 as in.png"),
         (inpaint("grey.png"), 3, "mask grey.png: found no white among 8192 pixels"),

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use syncline::jobs::{CanvasOptions, CanvasProgram, CanvasResult, Keep, PromptedUNet, Regions, ViewPrompts};
-use syncline::methods::{Finish, Medium, Preset};
+use syncline::methods::{Finish, Medium, Op, Preset};
 use syncline::pipeline::StableDiffusion;
 use syncline::spaces::{Interpolation, Space};
 
@@ -23,6 +23,7 @@ pub use write::{FlatFile, SphereFiles};
 
 use super::{announce, prompt_text, seed, warn_truncated};
 use crate::args::{CanvasArgs, Global, MethodName, Seed};
+use crate::exit::Failure;
 use crate::output::{ReportFiles, Sphere, Target};
 use crate::{console, device, progress};
 use journal::{Journal, Settings, fingerprint};
@@ -162,6 +163,10 @@ impl<'a> Canvas<'a> {
     fn program(&self, scene: &Scene) -> anyhow::Result<CanvasProgram<PromptedUNet>> {
         let space = scene.space.as_ref();
         let plan = scene.method.plan(&self.model.noise_schedule, space.set_count())?;
+        if self.sheet.is_some() && plan.ops.iter().any(|op| matches!(op, Op::DecodeCanvas)) {
+            let message = "--views-sheet shows views as pictures; found a canvas that is decoded as a whole";
+            return Err(Failure::usage(message).into());
+        }
         let unet = PromptedUNet::new(&self.model, scene.prompts.clone(), &plan, space)?;
         let options = CanvasOptions {
             start: scene.start.clone(),

@@ -129,11 +129,6 @@ fn origin(canvas: &Canvas<'_>, scene: &Scene, result: &CanvasResult) -> Embedded
 /// The last views of every set, a row for each set.
 pub(super) fn views(target: &Target, result: &CanvasResult, columns: usize) -> anyhow::Result<PathBuf> {
     let [height, width] = result.view_size;
-    if result.views.is_empty() {
-        let message = "views sheet: found no decoded views, expected a method whose views become pictures; this canvas is \
-                       decoded as a whole";
-        return Err(crate::exit::Failure::usage(message).into());
-    }
     let views = result.views.iter().map(|view| Rgb8::from_unit(width, height, view)).collect::<Result<Vec<_>, _>>()?;
     Ok(target.write_png(&contact_sheet(&views, columns, 2), &Embedded::default())?)
 }
