@@ -15,7 +15,7 @@ const TINY: [&str; 22] = [
     "--preset",
     "draft",
     "--steps",
-    "4",
+    "10",
     "--ode-steps",
     "1",
     "--min-ode-steps",
