@@ -2,12 +2,13 @@
 //! recording comes next.
 
 mod canvas;
-mod decode;
 mod denoise;
 mod job;
+mod pictures;
 mod report;
 mod text;
 mod text_to_image;
+mod tiled;
 mod tiles;
 
 use syncline_kernels::gpu::Recording;
@@ -19,6 +20,7 @@ pub use canvas::{
     ViewPrompts,
 };
 pub use job::{CancelToken, Job, Program, Progress, Status};
+pub use pictures::{CodePicture, PictureCodec, PictureOptions};
 pub use report::{CanvasReport, ReportGeometry};
 pub use text::Prompts;
 pub use text_to_image::{Images, InitImage, TextToImage, TextToImageOptions};

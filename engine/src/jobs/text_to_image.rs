@@ -5,10 +5,10 @@ use std::sync::Arc;
 use syncline_kernels::gpu::{Recorder, Recording};
 use syncline_kernels::tensor::{Elem, Tensor};
 
-use super::decode::Decode;
 use super::denoise::{Denoise, Fresh, FreshNoise};
 use super::job::{Program, Status};
 use super::text::{Prompts, TextStage};
+use super::tiled::{Cut, Tiled, Way};
 use crate::error::{Error, Result};
 use crate::guidance::Guidance;
 use crate::models::Wrap;
@@ -71,7 +71,7 @@ pub struct TextToImage {
     text: TextStage,
     encode: Option<Encode>,
     denoise: Option<Denoise>,
-    decode: Option<Decode>,
+    decode: Option<Tiled>,
     noise: Vec<HostNoise>,
     stage: Stage,
     /// The present recording has been handed out.
@@ -225,7 +225,9 @@ impl TextToImage {
                 if let Some(denoise) = self.denoise.take() {
                     self.latents = self.model.ctx.read(&denoise.x)?;
                 }
-                self.decode = Some(Decode::new(&self.model, self.size, self.options.vae_tile, self.options.wrap)?);
+                let cut =
+                    Cut { tile: self.options.vae_tile.map(|side| [side; 2]), wrap: self.options.wrap, most: None };
+                self.decode = Some(Tiled::new(&self.model, Way::Decode, self.size, &cut)?);
                 Ok(())
             }
             Stage::Text | Stage::Denoise(_) | Stage::Decode(_) | Stage::Done => Ok(()),
@@ -303,7 +305,7 @@ impl Program for TextToImage {
         let steps = self.plan.steps.len();
         // A decode costs about as much as two guided evaluations.
         let total = steps as f64 + 2.0;
-        let tiles = self.decode.as_ref().map_or(1, Decode::tiles);
+        let tiles = self.decode.as_ref().map_or(1, Tiled::tiles);
         let (stage, step, of, work) = match self.stage {
             Stage::Text => ("text", 0, 1, 0.0),
             Stage::Encode => ("encode", 0, 1, 0.0),

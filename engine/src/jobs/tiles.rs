@@ -1,4 +1,4 @@
-//! Tiled decoding: which tiles, and how they are blended.
+//! Tiled pictures: which tiles, and how they are blended.
 
 /// Tiles along one axis: starts of windows of `tile` that cover `length` with at least `overlap` in common.
 #[must_use]
@@ -12,15 +12,16 @@ pub fn starts(length: usize, tile: usize, overlap: usize) -> Vec<usize> {
     (0..=count).map(|i| i * (length - tile) / count).collect()
 }
 
-/// Accumulates overlapping tiles of RGB with weights that ramp up over the overlap, so that no border shows.
+/// Accumulates overlapping tiles with weights that ramp up over the overlap, so that no border shows.
 #[derive(Debug)]
 pub struct Blend {
     width: usize,
+    channels: usize,
     sum: Vec<f32>,
     weight: Vec<f32>,
 }
 
-/// A decoded tile.
+/// A coded tile.
 #[derive(Clone, Copy, Debug)]
 pub struct Tile<'a> {
     /// `[y, x]` of the tile's first pixel.
@@ -29,16 +30,16 @@ pub struct Tile<'a> {
     pub size: [usize; 2],
     /// Pixels over which a border that lies inside the image ramps up.
     pub ramp: usize,
-    /// `height · width · 3` values.
-    pub rgb: &'a [f32],
+    /// `height · width · channels` values.
+    pub values: &'a [f32],
 }
 
 impl Blend {
-    /// An empty image of `[height, width]`.
+    /// An empty image of `[height, width]` with `channels` values each.
     #[must_use]
-    pub fn new(size: [usize; 2]) -> Self {
+    pub fn new(size: [usize; 2], channels: usize) -> Self {
         let pixels = size[0] * size[1];
-        Self { width: size[1], sum: vec![0.0; pixels * 3], weight: vec![0.0; pixels] }
+        Self { width: size[1], channels, sum: vec![0.0; pixels * channels], weight: vec![0.0; pixels] }
     }
 
     /// Adds a tile.
@@ -51,9 +52,9 @@ impl Blend {
             for x in 0..tile.size[1] {
                 let weight = ramp(y, tile.size[0]) * ramp(x, tile.size[1]);
                 let target = (tile.at[0] + y) * self.width + tile.at[1] + x;
-                let source = (y * tile.size[1] + x) * 3;
-                for c in 0..3 {
-                    self.sum[target * 3 + c] += weight * tile.rgb[source + c];
+                let (from, to) = ((y * tile.size[1] + x) * self.channels, target * self.channels);
+                for c in 0..self.channels {
+                    self.sum[to + c] += weight * tile.values[from + c];
                 }
                 self.weight[target] += weight;
             }
@@ -63,7 +64,8 @@ impl Blend {
     /// The weighted mean. Every pixel must have been covered.
     #[must_use]
     pub fn finish(self) -> Vec<f32> {
-        self.sum.chunks_exact(3).zip(&self.weight).flat_map(|(rgb, w)| [rgb[0] / w, rgb[1] / w, rgb[2] / w]).collect()
+        let pixels = self.sum.chunks_exact(self.channels).zip(&self.weight);
+        pixels.flat_map(|(values, w)| values.iter().map(move |v| v / w)).collect()
     }
 }
 
@@ -87,9 +89,9 @@ mod tests {
 
     #[test]
     fn a_constant_stays_constant() {
-        let mut blend = Blend::new([8, 20]);
+        let mut blend = Blend::new([8, 20], 3);
         for x in starts(20, 8, 3) {
-            blend.add(&Tile { at: [0, x], size: [8, 8], ramp: 3, rgb: &[0.25; 192] });
+            blend.add(&Tile { at: [0, x], size: [8, 8], ramp: 3, values: &[0.25; 192] });
         }
         assert!(blend.finish().iter().all(|v| (v - 0.25).abs() < 1e-6));
     }

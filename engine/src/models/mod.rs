@@ -14,7 +14,7 @@ pub mod vae;
 pub use clip_text::{ClipTextModel, TextStates};
 pub use controlnet::{Control, ControlInputs, ControlNetModel, ControlStates};
 pub use unet::{ContextKeysValues, UNet2DConditionModel, UNetInputs};
-pub use vae::{AutoencoderKl, Moments};
+pub use vae::{AutoencoderKl, Footprint, Moments};
 
 /// Edges of images that continue on the opposite side, for every convolution of a model.
 pub use syncline_kernels::ops::conv2d::Wrap;
