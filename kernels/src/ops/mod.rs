@@ -18,6 +18,8 @@ pub mod noise;
 pub mod project_renoise;
 pub mod repaint;
 pub mod scatter_views;
+pub mod sgd;
+pub mod stein;
 pub mod step;
 pub mod timestep_embedding;
 pub mod views;
@@ -67,6 +69,9 @@ pub const KERNELS: &[&Kernel] = &[
     &project_renoise::KERNEL_BANDS,
     &repaint::KERNEL,
     &scatter_views::KERNEL,
+    &sgd::KERNEL,
+    &stein::KERNEL,
+    &stein::KERNEL_DISTANCES,
     &step::KERNEL,
     &timestep_embedding::KERNEL,
 ];
