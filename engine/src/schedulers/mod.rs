@@ -13,6 +13,8 @@
 //! | `dpm++2m` | variance preserving | Lu et al. 2022 (DPM-Solver++), alg. 2 | `DPMSolverMultistepScheduler` |
 //! | `ddpm` | variance preserving | Ho et al. 2020, eq. 7 | `DDPMScheduler`, `clip_sample=False` |
 //!
+//! Rectified-flow models have levels of their own ([`flow_sigmas`]) and the same [`StepCoefficients`].
+//!
 //! UniPC and PNDM read further back than the previous step; they are data as well, of another type ([`history_plan`]).
 //!
 //! Deviations from diffusers, all where it would fail or read past its table: step counts beyond the training timesteps
@@ -24,6 +26,7 @@ mod ddpm;
 mod dpmpp_2m;
 mod error;
 mod euler;
+mod flow;
 mod history;
 mod names;
 mod noise_schedule;
@@ -38,6 +41,7 @@ mod unipc;
 pub use ddim::{GridEnd, ddim_nodes};
 pub use dpmpp_2m::dpmpp_2m_nodes;
 pub use error::SchedulerError;
+pub use flow::{DynamicShift, flow_sigmas};
 pub use history::{HistoryMethod, HistoryPlan, HistoryStep, PAST_OUTPUTS, history_plan};
 pub use names::{PredictionType, SamplerChoice, SamplingMethod, ScheduleChoice, SigmaSchedule, TimestepSpacing};
 pub use noise_schedule::{BetaSchedule, NoiseSchedule, NoiseScheduleConfig};

@@ -4,6 +4,7 @@ pub mod adam;
 pub mod attention;
 pub mod conv2d;
 pub mod convert;
+pub mod edit_step;
 pub mod embed_tokens;
 pub mod finite;
 pub mod fuse_views;
@@ -50,6 +51,7 @@ pub const KERNELS: &[&Kernel] = &[
     &conv2d::KERNEL_LANES,
     &convert::KERNEL,
     &convert::KERNEL_WIDE,
+    &edit_step::KERNEL,
     &embed_tokens::KERNEL,
     &finite::KERNEL,
     &fuse_views::KERNEL,
