@@ -139,7 +139,7 @@ fn fused_estimates_bring_views_together() {
         full.ops.iter().enumerate().filter(|(_, op)| matches!(op, Op::EndStep { .. })).map(|(i, _)| i).collect();
     let mut last = f64::INFINITY;
     for end in ends {
-        let plan = Plan { medium: full.medium, ops: full.ops[..=end].to_vec() };
+        let plan = Plan { ops: full.ops[..=end].to_vec(), ..full.clone() };
         let variance = overlap(&run(mixture(&space, &[TWO]).reaching(0.3), plan, &space, 4).latents);
         assert!(variance < last, "{variance} after {last}");
         last = variance;

@@ -11,6 +11,7 @@ use syncline_kernels::tensor::{Elem, Tensor};
 use crate::denoiser::Denoiser;
 use crate::error::{Error, Result};
 use crate::guidance::Guidance;
+use crate::methods::Weights;
 use crate::schedulers::StepCoefficients;
 
 /// One recorded step, replayed with new coefficients.
@@ -28,8 +29,6 @@ pub(super) struct Denoise {
     timesteps: Tensor,
     report: Tensor,
     guidance: Guidance,
-    /// The clean estimate, f32 `[B, h, w, C]`.
-    pub(super) clean: Tensor,
     input: DispatchId,
     step: DispatchId,
 }
@@ -46,8 +45,8 @@ pub(super) enum FreshNoise {
 /// What a run needs besides its coefficients.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fresh<'a> {
-    /// Another classifier-free guidance scale than the denoiser's own.
-    pub(super) guidance: Option<f64>,
+    /// Other guidance than the denoiser's own.
+    pub(super) guidance: Option<Weights>,
     /// Which noise, when it is drawn in the kernel.
     pub(super) key: NoiseKey,
     /// The host's noise, when the step draws any.
@@ -69,16 +68,32 @@ impl NoiseSource {
     }
 }
 
+/// A state and a clean estimate `[B, h, w, C]` f32. The first step multiplies the previous estimate by zero: it must exist and
+/// be finite.
+pub(super) fn new_latents(ctx: &Context, dims: &[usize]) -> Result<(Tensor, Tensor)> {
+    let zeros = vec![0.0; dims.iter().product()];
+    let x = ctx.named_tensor("latents", dims, Elem::F32)?;
+    Ok((x, ctx.upload_named("clean estimate", &zeros, dims, Elem::F32)?))
+}
+
 impl Denoise {
-    /// Records the step of `denoiser`.
+    /// Records the step of `denoiser` on latents of its own.
     pub(super) fn new(ctx: &Context, denoiser: &dyn Denoiser, noise: FreshNoise) -> Result<Self> {
         let [h, w, c] = denoiser.latent_dims();
         let dims = [denoiser.batch(), h, w, c];
+        Self::on(ctx, denoiser, noise, new_latents(ctx, &dims)?)
+    }
+
+    /// Records the step of `denoiser` on a state and clean estimate `[batch, h, w, C]` f32.
+    pub(super) fn on(
+        ctx: &Context,
+        denoiser: &dyn Denoiser,
+        noise: FreshNoise,
+        (x, clean): (Tensor, Tensor),
+    ) -> Result<Self> {
+        let dims = x.dims().to_vec();
         let rows = denoiser.guidance().rows().len();
         let zeros = vec![0.0; dims.iter().product()];
-        let x = ctx.named_tensor("latents", &dims, Elem::F32)?;
-        // The first step multiplies the previous estimate by zero: it must exist and be finite.
-        let clean = ctx.upload_named("clean estimate", &zeros, &dims, Elem::F32)?;
         let noise = match noise {
             FreshNoise::Host => NoiseSource::Host(ctx.upload_named("step noise", &zeros, &dims, Elem::F32)?),
             FreshNoise::Keyed(views) => NoiseSource::Keyed(views),
@@ -102,7 +117,7 @@ impl Denoise {
         let guidance = *denoiser.guidance();
         let recording = rec.finish()?;
         let ctx = ctx.clone();
-        Ok(Self { ctx, recording, x, before, condition, elem, noise, timesteps, report, guidance, clean, input, step })
+        Ok(Self { ctx, recording, x, before, condition, elem, noise, timesteps, report, guidance, input, step })
     }
 
     /// Sets the coefficients of the next run.
@@ -112,16 +127,19 @@ impl Denoise {
         if let (NoiseSource::Host(tensor), true) = (&self.noise, c.next_noise != 0.0) {
             self.ctx.write(tensor, fresh.values)?;
         }
-        let guidance = match (fresh.guidance, self.guidance) {
-            (Some(scale), Guidance::ClassifierFree { .. }) => Guidance::ClassifierFree { scale },
-            _ => self.guidance,
+        let weights = match (fresh.guidance, self.guidance) {
+            (Some(Weights::Scale(scale)), Guidance::ClassifierFree { .. }) => {
+                Guidance::ClassifierFree { scale }.weights()
+            }
+            (Some(Weights::Rows(weights)), _) => weights,
+            _ => self.guidance.weights(),
         };
-        let rows = guidance.rows().len();
+        let rows = self.guidance.rows().len();
         let cond = self.condition.as_ref();
         let input = ModelInput { x: &self.x, scale: c.input_scale as f32, rows, cond, elem: self.elem };
         self.recording.set_params(self.input, &model_input::params(&input));
         let scalars = StepScalars {
-            guidance: guidance.weights().map(|weight| weight as f32),
+            guidance: weights.map(|weight| weight as f32),
             clean_x: c.clean_x as f32,
             clean_out: c.clean_out as f32,
             next_x: c.next_x as f32,

@@ -16,8 +16,8 @@ use syncline_kernels::gpu::Recording;
 use crate::error::{Error, Result};
 
 pub use canvas::{
-    CanvasModel, CanvasOptions, CanvasProgram, CanvasResult, Checkpoint, Keep, Preview, PromptedUNet, Regions,
-    ViewPrompts,
+    Branched, CanvasModel, CanvasOptions, CanvasProgram, CanvasResult, Checkpoint, Keep, Preview, PromptedUNet,
+    Regions, ViewPrompts,
 };
 pub use job::{CancelToken, Job, Program, Progress, Status};
 pub use pictures::{CodePicture, PictureCodec, PictureOptions};

@@ -5,12 +5,14 @@ pub mod ablation;
 pub mod distillation;
 pub mod fuse_at;
 mod plan;
+mod registers;
 pub mod stochsync;
 mod transition;
 
 pub use distillation::{Distillation, Target, Weighting};
 pub use fuse_at::{Direction, FirstNoise, FuseAt, StateAt, Synchronised, TimeGrid};
-pub use plan::{AdamStep, CanvasReg, Draw, Evaluate, Fusion, Medium, Mix, Op, Plan, Reg, ViewReg};
+pub use plan::{AdamStep, Draw, Evaluate, Fusion, Medium, Mix, Op, Plan, Weights};
+pub use registers::{CanvasReg, Reg, ViewReg};
 pub use stochsync::{OdeSolver, Preset, StochSync};
 
 /// How the picture is made of a latent canvas.

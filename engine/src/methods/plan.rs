@@ -1,10 +1,7 @@
 //! A method is a list of operations over a few registers; the one loop of `jobs` runs it. Nothing here touches a tensor.
-//!
-//! | register | shape | holds |
-//! |---|---|---|
-//! | [`ViewReg`] | `[V, h, w, C]` latents of the views of a set | the sampler's state, what is known, clean and noise estimates |
-//! | [`CanvasReg`] | `[H, W, C]` | the canvas, what was fused last, the RGB picture |
 
+pub(in crate::methods) use super::registers::{CanvasReg, Reg, ViewReg};
+use crate::guidance::MAX_ROWS;
 use crate::rng::Purpose;
 use crate::schedulers::{Level, NoiseSchedule, PredictionType, SchedulerError, StepCoefficients};
 
@@ -17,55 +14,6 @@ pub enum Medium {
     Latent,
 }
 
-/// Latents of the views of the present set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ViewReg {
-    /// The sampler's state x.
-    State,
-    /// What the canvas says: projected (and encoded) views.
-    Known,
-    /// The clean estimate, or the noise estimate when the evaluation was asked for it.
-    Clean,
-    /// Kept from one evaluation to the next.
-    Kept,
-    /// What the autoencoder lost of the views of this set.
-    Residual(usize),
-}
-
-/// Values of the whole canvas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum CanvasReg {
-    /// The canvas, in the plan's medium.
-    Canvas,
-    /// What was fused from views, in the plan's medium.
-    Fused,
-    /// The RGB picture; the canvas itself in [`Medium::Rgb`].
-    Picture,
-    /// Known content of inpainting, in the plan's medium.
-    Source,
-}
-
-/// Any register.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Reg {
-    /// Of views.
-    View(ViewReg),
-    /// Of the canvas.
-    Canvas(CanvasReg),
-}
-
-impl From<ViewReg> for Reg {
-    fn from(reg: ViewReg) -> Self {
-        Self::View(reg)
-    }
-}
-
-impl From<CanvasReg> for Reg {
-    fn from(reg: CanvasReg) -> Self {
-        Self::Canvas(reg)
-    }
-}
-
 /// Which random numbers, besides the seed and the views.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draw {
@@ -73,6 +21,22 @@ pub struct Draw {
     pub purpose: Purpose,
     /// Which step of the run.
     pub step: u32,
+    /// Whether all branches draw the same numbers; otherwise each its own.
+    pub shared: bool,
+}
+
+impl Draw {
+    /// Noise of its own for each branch.
+    #[must_use]
+    pub const fn new(purpose: Purpose, step: u32) -> Self {
+        Self { purpose, step, shared: false }
+    }
+
+    /// The same noise for all branches, or not.
+    #[must_use]
+    pub const fn shared(self, shared: bool) -> Self {
+        Self { shared, ..self }
+    }
 }
 
 /// How views share the canvas.
@@ -87,7 +51,8 @@ pub enum Fusion {
     Fade,
 }
 
-/// `target = own · target + Σ factor · term + sigma · ξ`.
+/// `target = own · target + Σ factor · term + sigma · ξ`. Two terms whose factors are opposite are taken as factor · (a - b): exactly
+/// zero where both are the same.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mix {
     /// What changes.
@@ -102,15 +67,46 @@ pub struct Mix {
     pub draw: Draw,
 }
 
-/// One evaluation of the model and the update of [`ViewReg::State`] and [`ViewReg::Clean`].
+/// How the rows of a model's output are combined.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Weights {
+    /// A classifier-free scale, for models that are guided that way; others combine as they do by themselves.
+    Scale(f64),
+    /// The factor of each row, in the order of [`crate::guidance::Guidance::rows`].
+    Rows([f64; MAX_ROWS]),
+}
+
+impl From<f64> for Weights {
+    fn from(scale: f64) -> Self {
+        Self::Scale(scale)
+    }
+}
+
+/// One evaluation of a model and the update of its rows of [`ViewReg::State`] and [`ViewReg::Clean`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluate {
-    /// The update.
+    /// Which of the canvas model's denoisers: it has its own table of noise levels, timesteps and rows.
+    pub model: usize,
+    /// The update, in the terms of that model.
     pub coefficients: StepCoefficients,
-    /// Classifier-free guidance of this evaluation.
-    pub guidance: f64,
+    /// Guidance of this evaluation.
+    pub guidance: Weights,
     /// Its fresh noise.
     pub draw: Draw,
+}
+
+impl Evaluate {
+    /// Of the first denoiser, which is the only one of plain methods.
+    #[must_use]
+    pub fn new(coefficients: StepCoefficients, guidance: impl Into<Weights>, draw: Draw) -> Self {
+        Self { model: 0, coefficients, guidance: guidance.into(), draw }
+    }
+
+    /// Of another denoiser.
+    #[must_use]
+    pub fn of(self, model: usize) -> Self {
+        Self { model, ..self }
+    }
 }
 
 /// Adam on the canvas (Kingma and Ba 2015).
@@ -136,8 +132,8 @@ pub enum Op {
     Project {
         /// Canvas.
         from: CanvasReg,
-        /// Views.
-        to: ViewReg,
+        /// Views, of all branches or of one.
+        to: Reg,
         /// Sample the nearest texel whatever the space does otherwise: noise keeps its variance.
         nearest: bool,
     },
@@ -163,8 +159,8 @@ pub enum Op {
     Outside,
     /// Views into the canvas; decoded, when that is RGB.
     Fuse {
-        /// Views.
-        from: ViewReg,
+        /// Views, of all branches or of one.
+        from: Reg,
         /// Canvas.
         to: CanvasReg,
         /// How they share it.
@@ -197,11 +193,19 @@ pub enum Op {
 pub struct Plan {
     /// What the canvas holds.
     pub medium: Medium,
+    /// Trajectories over the same views; 1 for plain methods.
+    pub branches: usize,
     /// The operations, in order.
     pub ops: Vec<Op>,
 }
 
 impl Plan {
+    /// A plan of one branch.
+    #[must_use]
+    pub fn new(medium: Medium, ops: Vec<Op>) -> Self {
+        Self { medium, branches: 1, ops }
+    }
+
     /// Outer steps whose views are looked at.
     pub fn looks(&self) -> impl Iterator<Item = usize> + '_ {
         self.ops.iter().filter_map(|op| if let Op::Look { step } = op { Some(*step) } else { None })
@@ -213,18 +217,31 @@ impl Plan {
         self.ops.iter().filter(|op| matches!(op, Op::Evaluate(_))).count()
     }
 
-    /// Whether any evaluation needs the negative prompt.
+    /// Whether any evaluation of a denoiser needs the negative prompt.
     #[must_use]
-    pub fn guided(&self) -> bool {
-        self.ops.iter().any(|op| matches!(op, Op::Evaluate(e) if e.guidance != 1.0))
+    pub fn guided(&self, model: usize) -> bool {
+        let guided = |e: &Evaluate| e.model == model && e.guidance != Weights::Scale(1.0);
+        self.ops.iter().any(|op| matches!(op, Op::Evaluate(e) if guided(e)))
+    }
+
+    /// The branch that alone becomes the picture, if one does.
+    #[must_use]
+    pub fn picture_branch(&self) -> Option<usize> {
+        let picture =
+            |to: CanvasReg| to == CanvasReg::Picture || (self.medium == Medium::Rgb && to == CanvasReg::Canvas);
+        let mut fused = self.ops.iter().filter_map(|op| match op {
+            Op::Fuse { from, to, .. } if picture(*to) => Some(from.branch()),
+            _ => None,
+        });
+        fused.next_back().flatten()
     }
 
     /// Every register that an operation names.
     pub fn registers(&self) -> impl Iterator<Item = Reg> + '_ {
         self.ops.iter().flat_map(|op| {
             let named: [Option<Reg>; 3] = match *op {
-                Op::Project { from, to, .. } => [Some(from.into()), Some(to.into()), None],
-                Op::Fuse { from, to, .. } => [Some(from.into()), Some(to.into()), None],
+                Op::Project { from, to, .. } => [Some(from.into()), Some(to), None],
+                Op::Fuse { from, to, .. } => [Some(from), Some(to.into()), None],
                 Op::Mix(mix) => [Some(mix.target), mix.terms[0].map(|t| t.0), mix.terms[1].map(|t| t.0)],
                 Op::Keep => [Some(CanvasReg::Source.into()), None, None],
                 Op::Background { .. } | Op::Outside => [Some(ViewReg::Kept.into()), None, None],
@@ -243,7 +260,7 @@ impl Plan {
 
 /// `target = sigma · ξ`, with further terms.
 pub(super) fn mix(target: impl Into<Reg>, own: f64, terms: &[(Reg, f64)], noise: Option<(f64, Draw)>) -> Op {
-    let none = Draw { purpose: Purpose::Step, step: 0 };
+    let none = Draw::new(Purpose::Step, 0);
     let (sigma, draw) = noise.unwrap_or((0.0, none));
     let term = |i: usize| terms.get(i).copied();
     Op::Mix(Mix { target: target.into(), own, terms: [term(0), term(1)], sigma, draw })
@@ -276,7 +293,7 @@ pub(super) fn picture(ops: &mut Vec<Op>, of_canvas: bool, finish: super::Finish)
         return;
     }
     if of_canvas {
-        ops.push(Op::Project { from: CanvasReg::Canvas, to: ViewReg::State, nearest: false });
+        ops.push(Op::Project { from: CanvasReg::Canvas, to: ViewReg::State.into(), nearest: false });
     }
-    ops.push(Op::Fuse { from: ViewReg::State, to: CanvasReg::Picture, fusion: Fusion::Overlap });
+    ops.push(Op::Fuse { from: ViewReg::State.into(), to: CanvasReg::Picture, fusion: Fusion::Overlap });
 }

@@ -8,6 +8,7 @@
 //! Conventions, the same in both directions: x right, y down, z forward; azimuth grows to the right, elevation upwards;
 //! pixel and texel centres lie at +0.5.
 
+pub mod branches;
 pub mod frames;
 pub mod panorama;
 pub mod regions;
@@ -15,6 +16,7 @@ pub mod sphere;
 pub mod torus;
 pub mod windows;
 
+pub use branches::Branches;
 pub use frames::Frames;
 pub use panorama::Panorama;
 pub use regions::Regions;
@@ -98,6 +100,12 @@ impl View {
     pub fn wraps(&self) -> [bool; 2] {
         let bits = self.words.numbers[19];
         [bits == 1.0 || bits == 3.0, bits >= 2.0]
+    }
+
+    /// The branch it belongs to; 0 outside of [`Branches`].
+    #[must_use]
+    pub fn branch(&self) -> usize {
+        branches::branch_of(self.id)
     }
 
     /// Index of the region it belongs to.

@@ -193,16 +193,16 @@ impl CanvasModel for Mixture {
         Ok(())
     }
 
-    fn look(&mut self, _: &[View]) -> Result<bool> {
-        Ok(false)
+    fn look(&mut self, _: &[View]) -> Result<usize> {
+        Ok(0)
     }
 
-    fn conditioning(&mut self) -> Option<&mut Recording> {
+    fn conditioning(&mut self, _: usize) -> Option<&mut Recording> {
         None
     }
 
-    fn denoiser(&self) -> &dyn Denoiser {
-        self
+    fn denoisers(&self) -> Vec<&dyn Denoiser> {
+        vec![self]
     }
 
     fn autoencoder(&self) -> Option<&Arc<StableDiffusion>> {

@@ -58,7 +58,7 @@ impl Bootstrap {
         let mut rec = Recorder::new(ctx);
         rec.set_layer("bootstrap");
         let scalars = RepaintScalars { threshold: 0.5, signal: 1.0, ..RepaintScalars::default() };
-        let views = &registers.ids;
+        let views = &registers.all.ids;
         repaint(&mut rec, &Repaint { x: &x, known: &known, mask: &mask, views, scalars });
         Ok(Some(Self { colours, outside: rec.finish()? }))
     }

@@ -73,11 +73,12 @@ impl<M: CanvasModel> CanvasProgram<M> {
         // The views of the last step, for operations that follow it without another look.
         let looks = self.options.plan.ops[..self.at].iter().rev();
         let last = looks.into_iter().find_map(|op| if let Op::Look { step } = op { Some(*step) } else { None });
-        if let Some(step) = last
-            && self.look(step)? > 0
-            && let Some(recording) = self.model.conditioning()
-        {
-            recording.run()?;
+        if let Some(step) = last {
+            for part in 0..self.look(step)? {
+                if let Some(recording) = self.model.conditioning(part) {
+                    recording.run()?;
+                }
+            }
         }
         Ok(())
     }

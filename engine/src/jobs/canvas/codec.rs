@@ -9,9 +9,9 @@ use syncline_kernels::ops::finite::{self, finite};
 use syncline_kernels::tensor::{Elem, Tensor};
 
 use super::picture::Picture;
-use super::registers::Registers;
+use super::registers::{Registers, rows_of};
 use crate::error::{Error, Result};
-use crate::methods::{Op, Plan, ViewReg};
+use crate::methods::{Op, Plan, Reg, ViewReg};
 use crate::models::Wrap;
 use crate::pipeline::StableDiffusion;
 use crate::spaces::{Project, Space, VIEW_WORDS, View};
@@ -115,7 +115,8 @@ impl ViewCodec {
         };
         let &[count, h, w, _] = known.dims() else { unreachable!("latents are [V, h, w, C]") };
         let ctx = &model.ctx;
-        let chunk = chunk_size(model, count, [h, w])?;
+        // Branches pass one after the other: a plan may ask for one alone.
+        let chunk = chunk_size(model, count / plan.branches, [h, w])?;
         let words = ctx.named_tensor("chunk views", &[chunk, VIEW_WORDS], Elem::F32)?;
         let report = finite::new_report(ctx)?;
         let (encode, latent) = record_encode(model, space, (&picture, &words, &report))?;
@@ -125,21 +126,21 @@ impl ViewCodec {
         finite(&mut rec, &rgb, &report);
         let rgb = rec.keep(&rgb)?;
         let decode = rec.finish()?;
-        let at = |tensor: &Tensor, i: usize| tensor.slice(i * chunk, chunk);
+        let at = |tensor: &Tensor, i: usize| rows_of(tensor, &(i * chunk..(i + 1) * chunk));
         let chunks = count / chunk;
         let slots = kept.dims()[0] / chunk;
         let mut pick = BTreeMap::new();
         for op in &plan.ops {
-            let Op::Fuse { from, .. } = *op else { continue };
+            let Op::Fuse { from: Reg::View(from) | Reg::Branch(from, _), .. } = *op else { continue };
             if let std::collections::btree_map::Entry::Vacant(entry) = pick.entry(from) {
                 let latents = registers.get(from)?;
-                let parts = (0..chunks).map(|i| copy(model, &at(&latents, i), &input));
+                let parts = (0..chunks).map(|i| copy(model, &at(&latents, i)?, &input));
                 entry.insert(parts.collect::<Result<Vec<_>>>()?);
             }
         }
         Ok(Self {
-            place: (0..chunks).map(|i| copy(model, &latent, &at(&known, i))).collect::<Result<_>>()?,
-            keep: (0..slots).map(|i| copy(model, &rgb, &at(&kept, i))).collect::<Result<_>>()?,
+            place: (0..chunks).map(|i| copy(model, &latent, &at(&known, i)?)).collect::<Result<_>>()?,
+            keep: (0..slots).map(|i| copy(model, &rgb, &at(&kept, i)?)).collect::<Result<_>>()?,
             pick,
             model: model.clone(),
             chunk,
@@ -150,9 +151,9 @@ impl ViewCodec {
         })
     }
 
-    /// Chunks of one set.
-    pub(super) fn chunks(&self) -> usize {
-        self.place.len()
+    /// Views that pass together.
+    pub(super) fn chunk(&self) -> usize {
+        self.chunk
     }
 
     /// Aims the encoder at chunk `i` of a set.
@@ -168,8 +169,9 @@ impl ViewCodec {
     }
 
     /// Part 0 of a chunk: copy out of the batch, 1: decode, 2: copy among all views of set `set`.
-    pub(super) fn decode(&mut self, from: ViewReg, set: usize, i: usize, part: usize) -> Option<&mut Recording> {
-        let chunks = self.chunks();
+    pub(super) fn decode(&mut self, from: Reg, set: usize, i: usize, part: usize) -> Option<&mut Recording> {
+        let (Reg::View(from) | Reg::Branch(from, _)) = from else { return None };
+        let chunks = self.place.len();
         match part {
             0 => self.pick.get_mut(&from)?.get_mut(i),
             1 => Some(&mut self.decode),

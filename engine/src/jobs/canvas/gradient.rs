@@ -39,7 +39,7 @@ impl Gradient {
             geometry: space.geometry(),
             interpolation: registers.latent_interpolation,
             views: &views,
-            words: &registers.used,
+            words: &registers.all.used,
             sums: &sums,
             hits: None,
             report: &report,

@@ -76,13 +76,13 @@ fn record_views(
         interpolation: Interpolation::Bilinear,
         size: [x.dims()[1], x.dims()[2]],
         canvas: &mask,
-        words: &registers.used,
-        views: &registers.ids,
+        words: &registers.all.used,
+        views: &registers.all.ids,
         map: [1.0, 0.0],
         elem: Elem::F32,
     };
     let seen = spaces::project(&mut rec, &project);
-    let (views, scalars) = (&registers.ids, RepaintScalars::default());
+    let (views, scalars) = (&registers.all.ids, RepaintScalars::default());
     let id = repaint(&mut rec, &Repaint { x: &x, known: &known, mask: &seen, views, scalars });
     Ok((rec.finish()?, id))
 }

@@ -1,7 +1,9 @@
 //! Sampling many views of one canvas together: runs the operations of a method.
 
 mod bootstrap;
+mod branched;
 mod checkpoint;
+mod checks;
 mod codec;
 mod gradient;
 mod keep;
@@ -11,12 +13,14 @@ mod picture;
 mod recordings;
 mod registers;
 mod result;
+mod samplers;
 mod work;
 
 use std::sync::Arc;
 
 use syncline_kernels::gpu::Recording;
 
+pub use branched::Branched;
 pub use checkpoint::Checkpoint;
 pub use model::{CanvasModel, PromptedUNet, ViewPrompts};
 pub use result::{CanvasResult, Preview};
@@ -38,6 +42,10 @@ pub struct CanvasOptions {
     pub space: Arc<dyn Space>,
     /// RGB canvas 0..=1 to start from, `height · width · 3`.
     pub start: Option<Vec<f32>>,
+    /// Latents `[H, W, C]` to start a latent canvas from, scaled as the sampler has them.
+    pub start_latents: Option<Vec<f32>>,
+    /// Latents `[H, W, C]` for [`CanvasReg::Source`] of a latent canvas.
+    pub source_latents: Option<Vec<f32>>,
     /// Content that stays.
     pub keep: Option<Keep>,
     /// Weights of regions on the canvas.
@@ -75,6 +83,8 @@ impl CanvasOptions {
             seed,
             space,
             start: None,
+            start_latents: None,
+            source_latents: None,
             keep: None,
             regions: None,
             latent_canvas: None,
@@ -111,7 +121,7 @@ impl<M: CanvasModel> CanvasProgram<M> {
     /// # Errors
     /// When an option is refused.
     pub fn new(model: M, options: CanvasOptions) -> Result<Self> {
-        check_options(&model, &options)?;
+        checks::check_options(&model, &options)?;
         let counts = options.plan.ops.iter().scan(0, |sum, op| {
             *sum += usize::from(matches!(op, Op::Evaluate(_)));
             Some(*sum)
@@ -182,66 +192,11 @@ impl<M: CanvasModel> CanvasProgram<M> {
     fn current(&mut self) -> Result<Option<&mut Recording>> {
         let op = self.options.plan.ops[self.at];
         if matches!(op, Op::Look { .. }) {
-            return Ok(self.model.conditioning());
+            return Ok(self.model.conditioning(self.part));
         }
         let (set, part) = (self.set, self.part);
         Ok(self.work.as_mut().and_then(|work| work.recording(op, set, part)))
     }
-}
-
-fn check_options<M: CanvasModel>(model: &M, options: &CanvasOptions) -> Result<()> {
-    let refuse = |what, found: String, expected: String| Err(Error::Input { what, found, expected });
-    let [height, width] = options.space.canvas_size();
-    let texels = height * width;
-    let plan = &options.plan;
-    if plan.medium == Medium::Rgb && model.autoencoder().is_none() {
-        return refuse("canvas", "RGB".into(), "latents: this model has no autoencoder".into());
-    }
-    if let Some(start) = &options.start
-        && (start.len() != 3 * texels || plan.medium != Medium::Rgb)
-    {
-        let expected = format!("{} values, {width}x{height} RGB, for a method with an RGB canvas", 3 * texels);
-        return refuse("canvas to start from", format!("{} values", start.len()), expected);
-    }
-    let keeps = plan.ops.iter().any(|op| matches!(op, Op::Keep));
-    match &options.keep {
-        Some(keep) if keep.rgb.len() != 3 * texels || keep.mask.len() != texels => {
-            let found = format!("{} and {} values", keep.rgb.len(), keep.mask.len());
-            return refuse("picture and mask to keep", found, format!("{width}x{height} texels, as the canvas"));
-        }
-        Some(_) if !keeps => {
-            return refuse("mask", "given".into(), "a method that inpaints".into());
-        }
-        None if keeps => return refuse("mask", "none".into(), "one: the method inpaints".into()),
-        _ => {}
-    }
-    check_regions(options, [height, width])
-}
-
-/// Regions share every texel out completely.
-fn check_regions(options: &CanvasOptions, [height, width]: [usize; 2]) -> Result<()> {
-    let Some(regions) = &options.regions else { return Ok(()) };
-    let (texels, values) = (height * width, regions.weights.len());
-    let refuse = |found: String, expected: String| Err(Error::Input { what: "regions", found, expected });
-    if regions.count == 0 || values != regions.count * texels {
-        return refuse(format!("{values} weights"), format!("{} regions of {width}x{height}", regions.count));
-    }
-    let sums = (0..texels).map(|i| regions.weights[i..].iter().step_by(texels).map(|w| f64::from(*w)).sum::<f64>());
-    let (mut holes, mut overlaps) = (0usize, 0usize);
-    for sum in sums {
-        holes += usize::from(sum < 0.999);
-        overlaps += usize::from(sum > 1.001);
-    }
-    if holes + overlaps > 0 {
-        let share = |n: usize| 100.0 * n as f64 / texels as f64;
-        let found = format!(
-            "{holes} texels ({:.1} %) in no region and {overlaps} ({:.1} %) in more than one",
-            share(holes),
-            share(overlaps)
-        );
-        return refuse(found, "regions that share the whole canvas without overlap".into());
-    }
-    Ok(())
 }
 
 impl<M: CanvasModel> Program for CanvasProgram<M> {

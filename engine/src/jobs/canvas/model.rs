@@ -1,5 +1,6 @@
 //! What a canvas is sampled with: a model with its prompts, or in tests an analytic one.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use syncline_kernels::gpu::{Context, Recorder, Recording};
@@ -32,17 +33,23 @@ pub trait CanvasModel {
     /// A numeric failure in its results.
     fn done(&mut self) -> Result<()>;
 
-    /// Aims it at these views. `true`: the recording of [`CanvasModel::conditioning`] must run before the next evaluation.
+    /// Aims it at these views. Returns how many recordings of [`CanvasModel::conditioning`] must run before the next evaluation.
     ///
     /// # Errors
     /// When the device is lost.
-    fn look(&mut self, views: &[View]) -> Result<bool>;
+    fn look(&mut self, views: &[View]) -> Result<usize>;
 
-    /// See [`CanvasModel::look`].
-    fn conditioning(&mut self) -> Option<&mut Recording>;
+    /// Recording `part` of the last [`CanvasModel::look`].
+    fn conditioning(&mut self, part: usize) -> Option<&mut Recording>;
 
-    /// The denoiser, once ready.
-    fn denoiser(&self) -> &dyn Denoiser;
+    /// The denoisers in the order of their rows, at least one: each computes `batch()` views, one or several whole branches. They
+    /// can be recorded once `next` has nothing more to run.
+    fn denoisers(&self) -> Vec<&dyn Denoiser>;
+
+    /// `[h, w, C]` of a view's latents.
+    fn latent_dims(&self) -> [usize; 3] {
+        self.denoisers().first().map_or([0; 3], |denoiser| denoiser.latent_dims())
+    }
 
     /// The autoencoder between latents and RGB; models without one work on latent canvases.
     fn autoencoder(&self) -> Option<&Arc<StableDiffusion>>;
@@ -62,6 +69,8 @@ pub struct ViewPrompts {
     pub negative: String,
     /// Prompts of regions, by their index.
     pub regions: Vec<String>,
+    /// Prompts of branches, by their index; a region's comes before.
+    pub branches: Vec<String>,
     /// Appended where a view looks up by more than [`ViewPrompts::beyond`], and where it looks down.
     pub steep: Option<[String; 2]>,
     /// Elevation in degrees.
@@ -78,7 +87,8 @@ impl ViewPrompts {
     /// The text of a view.
     #[must_use]
     pub fn text(&self, view: &View) -> String {
-        let base = view.region().and_then(|region| self.regions.get(region)).unwrap_or(&self.prompt);
+        let branch = self.branches.get(view.branch()).unwrap_or(&self.prompt);
+        let base = view.region().and_then(|region| self.regions.get(region)).unwrap_or(branch);
         let elevation = view.direction.map_or(0.0, |[_, elevation]| elevation);
         match &self.steep {
             Some([up, _]) if elevation > self.beyond => append(base, up),
@@ -111,29 +121,56 @@ pub struct PromptedUNet {
 }
 
 impl PromptedUNet {
-    /// Checks sizes and records the text encoder on every text that any view of the plan needs.
+    /// Checks sizes and records the text encoder on every text that any view of the plan needs. The only denoiser, for the views
+    /// of all branches.
     ///
     /// # Errors
     /// When the model takes more than latents, a size is refused or the device has no room.
     pub fn new(model: &Arc<StableDiffusion>, prompts: ViewPrompts, plan: &Plan, space: &dyn Space) -> Result<Self> {
+        Self::with_rows(model, prompts, plan, space, (0, 0..space.view_count()))
+    }
+
+    /// As [`PromptedUNet::new`], for the views of one branch of the plan: one of the models of [`super::Branched`], where model b
+    /// belongs to branch b.
+    ///
+    /// # Errors
+    /// As [`PromptedUNet::new`].
+    pub fn for_branch(
+        model: &Arc<StableDiffusion>,
+        prompts: ViewPrompts,
+        plan: &Plan,
+        space: &dyn Space,
+        branch: usize,
+    ) -> Result<Self> {
+        let count = space.view_count() / plan.branches;
+        Self::with_rows(model, prompts, plan, space, (branch, branch * count..(branch + 1) * count))
+    }
+
+    fn with_rows(
+        model: &Arc<StableDiffusion>,
+        prompts: ViewPrompts,
+        plan: &Plan,
+        space: &dyn Space,
+        (number, rows): (usize, Range<usize>),
+    ) -> Result<Self> {
         model.require_plain_latents()?;
         let [height, width] = space.view_size();
         let size = model.latent_size(height, width)?;
         let mut texts: Vec<String> = Vec::new();
         let steps: std::collections::BTreeSet<usize> = plan.looks().collect();
-        for view in steps.iter().flat_map(|step| space.views(*step)) {
+        for view in steps.iter().flat_map(|step| space.views(*step)[rows.clone()].to_vec()) {
             let text = prompts.text(&view);
             if !texts.contains(&text) {
                 texts.push(text);
             }
         }
-        let scale = if plan.guided() { 2.0 } else { 1.0 };
+        let scale = if plan.guided(number) { 2.0 } else { 1.0 };
         let guidance = Guidance::ClassifierFree { scale }.reduced();
         let all: Vec<String> = texts.iter().chain([&prompts.negative]).cloned().collect();
         let encode = EncodeText::new(model, &all)?;
         let model = model.clone();
         let (states, shown) = (Vec::new(), Vec::new());
-        let batch = space.view_count();
+        let batch = rows.len();
         Ok(Self { model, prompts, guidance, batch, size, texts, encode, states, conditioning: None, shown })
     }
 
@@ -166,7 +203,7 @@ impl CanvasModel for PromptedUNet {
         Ok(())
     }
 
-    fn look(&mut self, views: &[View]) -> Result<bool> {
+    fn look(&mut self, views: &[View]) -> Result<usize> {
         let text = |view: &View| {
             let text = self.prompts.text(view);
             self.texts.iter().position(|known| *known == text).ok_or(text)
@@ -178,21 +215,21 @@ impl CanvasModel for PromptedUNet {
             expected: "a text of the views the plan was made for".into(),
         })?;
         if shown == self.shown {
-            return Ok(false);
+            return Ok(0);
         }
         self.shown = shown;
         if let Some(conditioning) = &self.conditioning {
             conditioning.write(&self.model, &self.rows())?;
         }
-        Ok(true)
+        Ok(1)
     }
 
-    fn conditioning(&mut self) -> Option<&mut Recording> {
+    fn conditioning(&mut self, _: usize) -> Option<&mut Recording> {
         self.conditioning.as_mut().map(Conditioning::recording)
     }
 
-    fn denoiser(&self) -> &dyn Denoiser {
-        self
+    fn denoisers(&self) -> Vec<&dyn Denoiser> {
+        vec![self]
     }
 
     fn autoencoder(&self) -> Option<&Arc<StableDiffusion>> {

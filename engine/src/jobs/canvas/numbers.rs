@@ -5,7 +5,6 @@ use syncline_kernels::ops::noise::NoiseKey;
 use super::CanvasProgram;
 use super::model::CanvasModel;
 use crate::error::Result;
-use crate::jobs::denoise::Fresh;
 use crate::methods::{Draw, Op};
 
 impl<M: CanvasModel> CanvasProgram<M> {
@@ -28,10 +27,7 @@ impl<M: CanvasModel> CanvasProgram<M> {
         let key = keys.unwrap_or_default();
         let Some(work) = &mut self.work else { return Ok(0) };
         match op {
-            Op::Evaluate(evaluate) => {
-                let fresh = Fresh { guidance: Some(evaluate.guidance), key, values: &[] };
-                work.denoise.prepare(&evaluate.coefficients, &fresh)?;
-            }
+            Op::Evaluate(evaluate) => work.samplers.prepare(&evaluate, key)?,
             Op::Mix(mix) => work.set_mix(&mix, key, self.options.space.as_ref())?,
             Op::Blend { level, threshold, .. } => work.set_blend(level, threshold, key)?,
             Op::KeepViews { level, .. } => work.set_keep_views(level, key)?,
@@ -55,10 +51,10 @@ impl<M: CanvasModel> CanvasProgram<M> {
         self.step = step;
         self.set = step % space.set_count();
         let changed = self.model.look(&self.views)?;
-        if let Some(work) = &self.work {
+        if let Some(work) = &mut self.work {
             work.look(&self.views)?;
         }
-        Ok(usize::from(changed))
+        Ok(changed)
     }
 
     /// Numeric checks after a recording.
@@ -69,9 +65,9 @@ impl<M: CanvasModel> CanvasProgram<M> {
         let step = self.steps_done() + 1;
         let Some(work) = &mut self.work else { return Ok(()) };
         if let Op::Evaluate(evaluate) = op {
-            self.evaluations += self.views.len() * self.model.denoiser().guidance().rows().len();
+            self.evaluations += work.samplers.cost(evaluate.model);
             let t = evaluate.coefficients.timestep;
-            return work.denoise.check(&format!("step {step} of {steps}, timestep {t}"));
+            return work.samplers.check(evaluate.model, &format!("step {step} of {steps}, timestep {t}"));
         }
         work.check(op, self.part, &format!("step {step} of {steps}"))
     }

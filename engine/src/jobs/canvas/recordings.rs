@@ -8,9 +8,9 @@ use syncline_kernels::ops::mix::{self, MixScalars, mix};
 use syncline_kernels::ops::noise::NoiseKey;
 use syncline_kernels::tensor::{Elem, Tensor};
 
-use super::registers::Registers;
+use super::registers::{Registers, rows_of};
 use crate::error::Result;
-use crate::methods::{CanvasReg, Fusion, Mix, Reg, ViewReg};
+use crate::methods::{CanvasReg, Fusion, Mix, Reg};
 use crate::spaces::{self, Fuse, FuseScalars, Interpolation, Project, Space, Weight};
 
 /// Views of the last sets are weighed by cos^k of the angle to their axes: each shows its own middle almost alone (half
@@ -39,21 +39,23 @@ pub(super) enum Key {
     Mix {
         target: Reg,
         terms: [Option<Reg>; 2],
-        noisy: bool,
+        /// Noise, and whether branches share it.
+        noise: Option<bool>,
     },
     Project {
         from: CanvasReg,
-        to: ViewReg,
+        to: Reg,
         nearest: bool,
     },
     /// Latent views into a latent canvas.
     Fuse {
-        from: ViewReg,
+        from: Reg,
         to: CanvasReg,
     },
-    /// Decoded views of a set into the picture; `None`: of all sets.
+    /// Decoded views of a set into the picture, of one branch or all; `None`: of all sets.
     Picture {
         set: Option<usize>,
+        branch: Option<usize>,
         overlap: bool,
     },
 }
@@ -89,15 +91,16 @@ impl Recordings {
 
 /// The key of a sum.
 pub(super) fn mix_key(op: &Mix) -> Key {
-    Key::Mix { target: op.target, terms: op.terms.map(|term| term.map(|(reg, _)| reg)), noisy: op.sigma != 0.0 }
+    let noise = (op.sigma != 0.0).then_some(op.draw.shared);
+    Key::Mix { target: op.target, terms: op.terms.map(|term| term.map(|(reg, _)| reg)), noise }
 }
 
 /// The key of a fusion into the picture.
-pub(super) fn picture_key(fusion: Fusion, set: usize) -> Key {
+pub(super) fn picture_key(fusion: Fusion, set: usize, branch: Option<usize>) -> Key {
     match fusion {
-        Fusion::Fade => Key::Picture { set: None, overlap: false },
-        Fusion::Overlap => Key::Picture { set: Some(set), overlap: true },
-        Fusion::Average => Key::Picture { set: Some(set), overlap: false },
+        Fusion::Fade => Key::Picture { set: None, branch, overlap: false },
+        Fusion::Overlap => Key::Picture { set: Some(set), branch, overlap: true },
+        Fusion::Average => Key::Picture { set: Some(set), branch, overlap: false },
     }
 }
 
@@ -109,9 +112,10 @@ fn record(
 ) -> Result<(Recording, Option<DispatchId>)> {
     let mut rec = Recorder::new(ctx);
     let id = match key {
-        Key::Mix { target, terms, noisy } => Some(record_mix(&mut rec, registers, target, terms, noisy)?),
+        Key::Mix { target, terms, noise } => Some(record_mix(&mut rec, registers, target, terms, noise)?),
         Key::Project { from, to, nearest } => {
             rec.set_layer("project");
+            let scope = registers.scope(to.branch()).clone();
             let (canvas, to) = (registers.get(from)?, registers.get(to)?);
             let own = registers.latent_interpolation;
             let interpolation = if nearest { Interpolation::Nearest } else { own };
@@ -122,8 +126,8 @@ fn record(
                     interpolation,
                     size: [to.dims()[1], to.dims()[2]],
                     canvas: &canvas,
-                    words: &registers.used,
-                    views: &registers.ids,
+                    words: &scope.used,
+                    views: &scope.ids,
                     map: [1.0, 0.0],
                     elem: Elem::F32,
                 },
@@ -133,6 +137,7 @@ fn record(
         }
         Key::Fuse { from, to } => {
             rec.set_layer("fuse");
+            let scope = registers.scope(from.branch()).clone();
             let (views, canvas) = (registers.get(from)?, registers.get(to)?);
             let Some(coverage) = registers.latent_coverage.clone() else { unreachable!("a latent canvas has one") };
             let fuse = Fuse {
@@ -141,7 +146,7 @@ fn record(
                 canvas: &canvas,
                 coverage: &coverage,
                 views: &views,
-                words: &registers.used,
+                words: &scope.used,
                 regions: registers.regions[1].as_ref(),
                 weight: Weight::Count,
                 scalars: FuseScalars::default(),
@@ -149,8 +154,8 @@ fn record(
             spaces::fuse(&mut rec, &fuse);
             None
         }
-        Key::Picture { set, overlap } => {
-            record_picture(&mut rec, space, registers, (set, overlap))?;
+        Key::Picture { set, branch, overlap } => {
+            record_picture(&mut rec, space, registers, (set, branch, overlap))?;
             None
         }
     };
@@ -162,23 +167,24 @@ fn record_mix(
     registers: &mut Registers,
     target: Reg,
     terms: [Option<Reg>; 2],
-    noisy: bool,
+    noise: Option<bool>,
 ) -> Result<DispatchId> {
     rec.set_layer("mix");
     let target_tensor = registers.images(target)?;
     let terms = terms.into_iter().flatten().map(|term| registers.images(term)).collect::<Result<Vec<_>>>()?;
     let terms: Vec<&Tensor> = terms.iter().collect();
-    let ids = if matches!(target, Reg::Canvas(_)) { &registers.canvas_id } else { &registers.ids };
-    let noise = noisy.then_some(ids);
+    let views = |shared| registers.scope(target.branch()).noise_ids(shared);
+    let canvas = matches!(target, Reg::Canvas(_));
+    let noise = noise.map(|shared| if canvas { &registers.canvas_id } else { views(shared) });
     Ok(mix(rec, &mix::Mix { target: &target_tensor, terms: &terms, noise, scalars: MixScalars::default() }))
 }
 
-/// Decoded views into the picture: of one set, or of all.
+/// Decoded views into the picture: of one set and branch, or of all.
 fn record_picture(
     rec: &mut Recorder,
     space: &dyn Space,
     registers: &mut Registers,
-    (set, overlap): (Option<usize>, bool),
+    (set, branch, overlap): (Option<usize>, Option<usize>, bool),
 ) -> Result<()> {
     rec.set_layer("fuse");
     let (Some(kept), Some(picture)) = (registers.kept.clone(), registers.picture.clone()) else {
@@ -188,10 +194,12 @@ fn record_picture(
     // What a view shows beyond its used field is a ramp into its neighbours.
     let ramp = space.views(0).first().map_or(0.0, crate::spaces::View::unused_share);
     let overlaps = overlap && ramp > 1e-3;
+    let (rows, scope) = (registers.rows(branch), registers.scope(branch));
+    let of = |set: usize| rows_of(&kept, &(set * count + rows.start..set * count + rows.end));
     let (views, words, weight) = match set {
-        None => (kept, registers.kept_words.clone(), Weight::Cosine),
-        Some(set) if overlaps => (kept.slice(set * count, count), registers.whole.clone(), Weight::Feather),
-        Some(set) => (kept.slice(set * count, count), registers.used.clone(), Weight::Count),
+        None => (kept.clone(), registers.kept_words.clone(), Weight::Cosine),
+        Some(set) if overlaps => (of(set)?, scope.whole.clone(), Weight::Feather),
+        Some(set) => (of(set)?, scope.used.clone(), Weight::Count),
     };
     // Decoded values are -1..1; the clamp keeps repeated passes through the autoencoder from running away (official code).
     let scalars = FuseScalars {

@@ -5,7 +5,7 @@ use super::recordings::Key;
 use super::work::Work;
 use super::{CanvasOptions, CanvasProgram};
 use crate::error::Result;
-use crate::methods::{CanvasReg, Medium};
+use crate::methods::{CanvasReg, Medium, ViewReg};
 
 /// The canvas and what it was made of.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +20,7 @@ pub struct CanvasResult {
     pub sets: Vec<(Vec<f32>, Vec<f32>)>,
     /// `[height, width]` of a view.
     pub view_size: [usize; 2],
-    /// The last views of each set, RGB in 0..=1.
+    /// The last views of each set, RGB in 0..=1; of the one branch, where only that was made into the picture.
     pub views: Vec<Vec<f32>>,
     /// The last latents of the views, `[V, h, w, C]`.
     pub latents: Vec<f32>,
@@ -70,8 +70,8 @@ impl Work {
         let mut result = CanvasResult {
             size: space.canvas_size(),
             view_size: space.view_size(),
-            latents: ctx.read(&self.denoise.x)?,
-            clean: ctx.read(&self.denoise.clean)?,
+            latents: ctx.read(&self.registers.get(ViewReg::State)?)?,
+            clean: ctx.read(&self.registers.get(ViewReg::Clean)?)?,
             canvas: if rgb { Vec::new() } else { ctx.read(&self.registers.get(CanvasReg::Canvas)?)? },
             evaluations,
             ..CanvasResult::default()
@@ -83,10 +83,11 @@ impl Work {
         result.coverage = vec![0.0; result.size[0] * result.size[1]];
         let per_set = space.view_count();
         let kept = self.registers.kept_steps.clone();
+        let branch = options.plan.picture_branch();
         for (set, step) in kept.iter().enumerate() {
             let Some(step) = step else { continue };
             self.look(&space.views(*step))?;
-            let key = Key::Picture { set: Some(set), overlap: false };
+            let key = Key::Picture { set: Some(set), branch, overlap: false };
             self.recordings.get(key, space, &mut self.registers, &ctx)?;
             // Over a black canvas, so that nothing of other sets remains.
             picture.write(&vec![0.0; result.rgb.len()])?;
@@ -101,7 +102,8 @@ impl Work {
             let [height, width] = result.view_size;
             let values = ctx.read(views)?;
             let all = values.chunks_exact(height * width * 3);
-            let known = all.enumerate().filter(|(i, _)| kept[i / per_set].is_some());
+            let rows = self.registers.rows(branch);
+            let known = all.enumerate().filter(|(i, _)| kept[i / per_set].is_some() && rows.contains(&(i % per_set)));
             let unit = |view: &[f32]| view.iter().map(|v| (0.5 * v + 0.5).clamp(0.0, 1.0)).collect();
             result.views = known.map(|(_, view)| unit(view)).collect();
         }

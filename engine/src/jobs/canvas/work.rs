@@ -16,11 +16,11 @@ use super::keep::KeepRecordings;
 use super::model::CanvasModel;
 use super::recordings::{Key, Recordings, is_level, mix_key, picture_key};
 use super::registers::{Registers, Sizes};
+use super::samplers::Samplers;
 use super::{CanvasOptions, Regions};
 use crate::error::{Error, Result};
-use crate::jobs::denoise::{Denoise, FreshNoise};
 use crate::methods::stochsync::BlendMask;
-use crate::methods::{AdamStep, CanvasReg, Medium, Mix, Op, ViewReg};
+use crate::methods::{AdamStep, CanvasReg, Medium, Mix, Op, Reg, ViewReg};
 use crate::models::Wrap;
 use crate::pipeline::StableDiffusion;
 use crate::schedulers::Level;
@@ -33,7 +33,7 @@ pub(super) struct Work {
     pub(super) registers: Registers,
     pub(super) recordings: Recordings,
     pub(super) codec: Option<ViewCodec>,
-    pub(super) denoise: Denoise,
+    pub(super) samplers: Samplers,
     blend: Option<(Recording, DispatchId)>,
     keep: Option<KeepRecordings>,
     bootstrap: Option<Bootstrap>,
@@ -45,11 +45,8 @@ impl Work {
     /// Allocates and records for the plan.
     pub(super) fn new<M: CanvasModel>(model: &M, options: &CanvasOptions) -> Result<Self> {
         let (ctx, space, plan) = (model.context(), options.space.as_ref(), &options.plan);
-        let denoiser = model.denoiser();
-        let [h, w, c] = denoiser.latent_dims();
-        let count = denoiser.batch();
-        let ids = ctx.upload_u32(&vec![0; count], &[count])?;
-        let denoise = Denoise::new(ctx, denoiser, FreshNoise::Keyed(ids.clone()))?;
+        let [h, w, c] = model.latent_dims();
+        let count = space.view_count();
         let [height, width] = space.canvas_size();
         let [view_height, view_width] = space.view_size();
         // As many texels to a latent cell as pixels.
@@ -60,14 +57,15 @@ impl Work {
             decoder: model.autoencoder().is_some(),
             interpolation: options.latent_interpolation,
         };
-        let sampler = (denoise.x.clone(), denoise.clean.clone(), ids);
-        let mut registers = Registers::new(ctx, space, plan, &sizes, sampler)?;
+        let mut registers = Registers::new(ctx, space, plan, &sizes)?;
+        let samplers = Samplers::new(ctx, model, &mut registers)?;
         let codec = |model: &Arc<StableDiffusion>| ViewCodec::new(model, space, plan, &mut registers);
         let codec = model.autoencoder().map(codec).transpose()?;
         // Inpainting begins with the whole picture: views are encoded with what the mask will replace, not with a hole.
         if let Some(start) = options.start.as_ref().or(options.keep.as_ref().map(|keep| &keep.rgb)) {
             registers.picture.iter().try_for_each(|picture| picture.write(start))?;
         }
+        write_latents(&mut registers, options)?;
         let blends = plan.ops.iter().any(|op| matches!(op, Op::Blend { .. }));
         let downscale = [view_height / h, view_width / w];
         let mask = || {
@@ -88,7 +86,7 @@ impl Work {
         let whole = autoencoder.filter(|_| plan.ops.iter().any(|op| matches!(op, Op::DecodeCanvas)));
         let whole = whole.map(|model| record_whole(model, space, &mut registers)).transpose()?;
         let (ctx, medium, recordings) = (ctx.clone(), plan.medium, Recordings::default());
-        Ok(Self { ctx, medium, registers, recordings, codec, denoise, blend, keep, bootstrap, gradient, whole })
+        Ok(Self { ctx, medium, registers, recordings, codec, samplers, blend, keep, bootstrap, gradient, whole })
     }
 
     /// Every tensor that lives from one step to the next, by name.
@@ -108,23 +106,21 @@ impl Work {
     }
 
     /// Words and noise ids of the views from now on.
-    pub(super) fn look(&self, views: &[View]) -> Result<()> {
-        let ids: Vec<u32> = views.iter().map(|view| view.id).collect();
-        self.ctx.write_u32(&self.registers.ids, &ids)?;
-        let words = |of: fn(&View) -> Vec<f32>| -> Vec<f32> { views.iter().flat_map(of).collect() };
-        self.ctx.write(&self.registers.used, &words(|view| view.words().to_vec()))?;
-        Ok(self.ctx.write(&self.registers.whole, &words(|view| view.whole_words().to_vec()))?)
+    pub(super) fn look(&mut self, views: &[View]) -> Result<()> {
+        self.samplers.look(views);
+        self.registers.look(views)
     }
 
     /// Makes the recordings of an operation; returns how many there are.
     pub(super) fn parts(&mut self, op: Op, set: usize, space: &dyn Space, step: usize) -> Result<usize> {
-        let chunks = self.codec.as_ref().map_or(0, ViewCodec::chunks);
+        let chunks = |of: Reg| self.chunks(of).len();
         let picture =
             |reg: CanvasReg| reg == CanvasReg::Picture || (self.medium == Medium::Rgb && reg == CanvasReg::Canvas);
         Ok(match op {
-            Op::Project { from, .. } if picture(from) => 2 * chunks,
-            Op::Fuse { to, fusion, .. } if picture(to) => {
-                self.make(picture_key(fusion, set), space)?;
+            Op::Project { from, to, .. } if picture(from) => 2 * chunks(to),
+            Op::Fuse { from, to, fusion } if picture(to) => {
+                let chunks = chunks(from);
+                self.make(picture_key(fusion, set, from.branch()), space)?;
                 if fusion == crate::methods::Fusion::Fade {
                     return Ok(1);
                 }
@@ -151,21 +147,22 @@ impl Work {
         let rgb = self.medium == Medium::Rgb;
         let picture = |reg: CanvasReg| reg == CanvasReg::Picture || (rgb && reg == CanvasReg::Canvas);
         match op {
-            Op::Project { from, .. } if picture(from) => {
-                self.codec.as_mut().map(|codec| codec.encode(part / 2, part % 2))
+            Op::Project { from, to, .. } if picture(from) => {
+                let first = self.chunks(to).start;
+                self.codec.as_mut().map(|codec| codec.encode(first + part / 2, part % 2))
             }
             Op::Fuse { from, to, fusion } if picture(to) => {
-                let chunks = self.codec.as_ref().map_or(0, ViewCodec::chunks);
-                let decoded = part == 3 * chunks || fusion == crate::methods::Fusion::Fade;
+                let chunks = self.chunks(from);
+                let decoded = part == 3 * chunks.len() || fusion == crate::methods::Fusion::Fade;
                 if decoded {
-                    return self.recordings.recording(picture_key(fusion, set));
+                    return self.recordings.recording(picture_key(fusion, set, from.branch()));
                 }
-                self.codec.as_mut().and_then(|codec| codec.decode(from, set, part / 3, part % 3))
+                self.codec.as_mut().and_then(|codec| codec.decode(from, set, chunks.start + part / 3, part % 3))
             }
             Op::Project { from, to, nearest } => self.recordings.recording(Key::Project { from, to, nearest }),
             Op::Fuse { from, to, .. } => self.recordings.recording(Key::Fuse { from, to }),
             Op::Mix(mix) => self.recordings.recording(mix_key(&mix)),
-            Op::Evaluate(_) => Some(self.denoise.recording()),
+            Op::Evaluate(evaluate) => Some(self.samplers.recording(evaluate.model)),
             Op::Blend { .. } => self.blend.as_mut().map(|(recording, _)| recording),
             Op::Keep => self.keep.as_mut().map(|keep| &mut keep.canvas),
             Op::KeepViews { .. } => self.keep.as_mut().map(|keep| &mut keep.views),
@@ -179,12 +176,21 @@ impl Work {
 
     /// Aims the encoder at the views of a part.
     pub(super) fn aim(&mut self, op: Op, views: &[View], part: usize) -> Result<()> {
-        match (op, &self.codec) {
-            (Op::Project { .. }, Some(codec)) if part.is_multiple_of(2) && part / 2 < codec.chunks() => {
-                codec.aim(views, part / 2)
+        let Op::Project { to, .. } = op else { return Ok(()) };
+        let chunks = self.chunks(to);
+        match &self.codec {
+            Some(codec) if part.is_multiple_of(2) && part / 2 < chunks.len() => {
+                codec.aim(views, chunks.start + part / 2)
             }
             _ => Ok(()),
         }
+    }
+
+    /// Chunks of views that pass the autoencoder for a register.
+    fn chunks(&self, of: Reg) -> std::ops::Range<usize> {
+        let size = self.codec.as_ref().map_or(usize::MAX, ViewCodec::chunk);
+        let rows = self.registers.rows(of.branch());
+        rows.start / size..rows.end / size
     }
 
     /// Factors and noise of the next sum.
@@ -227,8 +233,8 @@ impl Work {
             return gradient.check(stage);
         }
         let rgb = self.medium == Medium::Rgb;
+        let chunks = if let Op::Fuse { from, .. } = op { self.chunks(from).len() } else { 0 };
         let Some(codec) = &mut self.codec else { return Ok(()) };
-        let chunks = codec.chunks();
         match op {
             Op::Project { from, .. } if (rgb || from == CanvasReg::Picture) && part.is_multiple_of(2) => {
                 let latent = from == CanvasReg::Fused;
@@ -242,13 +248,31 @@ impl Work {
     }
 }
 
+/// Latents that the caller brings.
+fn write_latents(registers: &mut Registers, options: &CanvasOptions) -> Result<()> {
+    let given = [
+        ("latents to start from", &options.start_latents, CanvasReg::Canvas),
+        ("source latents", &options.source_latents, CanvasReg::Source),
+    ];
+    for (what, values, reg) in given {
+        let Some(values) = values else { continue };
+        let tensor = registers.get(reg)?;
+        if values.len() != tensor.shape().len() {
+            let (found, expected) = (format!("{} values", values.len()), format!("{:?}, as the canvas", tensor.dims()));
+            return Err(Error::Input { what, found, expected });
+        }
+        registers.write(reg, values)?;
+    }
+    Ok(())
+}
+
 fn record_blend(ctx: &Context, registers: &mut Registers, mask: &BlendMask) -> Result<(Recording, DispatchId)> {
     let (x, known) = (registers.get(ViewReg::State)?, registers.get(ViewReg::Known)?);
     let [h, w] = [x.dims()[1], x.dims()[2]];
     let mask = ctx.upload_named("blend mask", &mask.values, &[h, w], Elem::F32)?;
     let mut rec = Recorder::new(ctx);
     rec.set_layer("blend");
-    let (views, scalars) = (&registers.ids, RepaintScalars::default());
+    let (views, scalars) = (&registers.all.ids, RepaintScalars::default());
     let id = repaint(&mut rec, &Repaint { x: &x, known: &known, mask: &mask, views, scalars });
     Ok((rec.finish()?, id))
 }

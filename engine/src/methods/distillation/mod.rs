@@ -144,7 +144,7 @@ impl Distillation {
         for k in 0..self.iterations {
             let t = self.timestep(k, noise.num_train_timesteps());
             ops.push(Op::Look { step: k });
-            ops.push(Op::Project { from: CanvasReg::Canvas, to: ViewReg::Known, nearest: false });
+            ops.push(Op::Project { from: CanvasReg::Canvas, to: ViewReg::Known.into(), nearest: false });
             match self.target {
                 Target::Noise => self.against_noise(&mut ops, noise, k, t)?,
                 Target::Inversion { guidance, steps, extra } => {
@@ -160,7 +160,7 @@ impl Distillation {
         // Set 0 again.
         ops.push(Op::Look { step: self.iterations.next_multiple_of(sets.max(1)) });
         picture(&mut ops, true, Finish::Views);
-        Ok(Plan { medium: Medium::Latent, ops })
+        Ok(Plan::new(Medium::Latent, ops))
     }
 
     /// A uniform number of iteration k.
@@ -193,7 +193,7 @@ impl Distillation {
 
     fn against_noise(&self, ops: &mut Vec<Op>, noise: &NoiseSchedule, k: usize, t: usize) -> Result<()> {
         let level = noise.level(t)?;
-        let draw = Draw { purpose: Purpose::Step, step: k as u32 };
+        let draw = Draw::new(Purpose::Step, k as u32);
         ops.push(mix(ViewReg::State, 0.0, &[(known(), level.signal)], Some((level.noise, draw))));
         ops.push(self.evaluate_noise(noise, t, self.guidance_scale, draw)?);
         // w (ε̂ − ε) with ε = (x_t − √ᾱ x) / σ.
@@ -211,7 +211,7 @@ impl Distillation {
         (guidance, steps, extra): (f64, usize, f64),
     ) -> Result<()> {
         let train = noise.num_train_timesteps();
-        let draw = Draw { purpose: Purpose::Step, step: k as u32 };
+        let draw = Draw::new(Purpose::Step, k as u32);
         ops.push(mix(ViewReg::State, 0.0, &[(known(), 1.0)], None));
         let mut nodes: Vec<usize> = (0..steps).map(|i| i * train / steps).filter(|node| *node < t).collect();
         nodes.push(t);
@@ -235,7 +235,7 @@ impl Distillation {
         (k, t): (usize, usize),
         (below, jump): (usize, usize),
     ) -> Result<()> {
-        let draw = Draw { purpose: Purpose::Step, step: k as u32 };
+        let draw = Draw::new(Purpose::Step, k as u32);
         let delta = below as f64 + self.early(k) * (100.0f64.max(below as f64) - below as f64);
         let s = t.saturating_sub(delta as usize);
         let start = noise.level(0)?;
@@ -282,12 +282,12 @@ impl Distillation {
         let eps = estimate_noise(noise, from)?;
         let coefficients =
             crate::schedulers::StepCoefficients { next_x: update.next_x, next_out: update.next_out, ..eps };
-        Ok(Op::Evaluate(Evaluate { coefficients, guidance, draw }))
+        Ok(Op::Evaluate(Evaluate::new(coefficients, guidance, draw)))
     }
 
     /// The noise estimate in [`ViewReg::Clean`]; the state stays.
     fn evaluate_noise(&self, noise: &NoiseSchedule, t: usize, guidance: f64, draw: Draw) -> Result<Op> {
-        Ok(Op::Evaluate(Evaluate { coefficients: estimate_noise(noise, t)?, guidance, draw }))
+        Ok(Op::Evaluate(Evaluate::new(estimate_noise(noise, t)?, guidance, draw)))
     }
 }
 

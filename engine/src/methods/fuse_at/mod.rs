@@ -172,14 +172,14 @@ impl Synchronised {
     pub fn plan(&self, noise: &NoiseSchedule) -> Result<Plan> {
         self.check()?;
         let steps = self.grid.transitions(noise, self.eta)?;
-        let first = Draw { purpose: Purpose::Canvas, step: 0 };
+        let first = Draw::new(Purpose::Canvas, 0);
         let mut ops = vec![Op::Look { step: 0 }];
         match (self.state_at, self.first_noise) {
             (StateAt::Views, FirstNoise::Views) => ops.push(mix(ViewReg::State, 0.0, &[], Some((1.0, first)))),
             (StateAt::Views, FirstNoise::Canvas) => {
                 let canvas = if self.medium == Medium::Rgb { CanvasReg::Fused } else { CanvasReg::Canvas };
                 ops.push(mix(canvas, 0.0, &[], Some((1.0, first))));
-                ops.push(Op::Project { from: canvas, to: ViewReg::State, nearest: true });
+                ops.push(Op::Project { from: canvas, to: ViewReg::State.into(), nearest: true });
             }
             (StateAt::Canvas, _) => ops.push(mix(CanvasReg::Canvas, 0.0, &[], Some((1.0, first)))),
         }
@@ -198,41 +198,41 @@ impl Synchronised {
         if self.medium == Medium::Latent || apart {
             picture(&mut ops, self.state_at == StateAt::Canvas, self.finish);
         }
-        Ok(Plan { medium: self.medium, ops })
+        Ok(Plan::new(self.medium, ops))
     }
 
     fn step(&self, ops: &mut Vec<Op>, noise: &NoiseSchedule, k: usize, step: &Transition) -> Result<()> {
-        let draw = Draw { purpose: Purpose::Step, step: k as u32 };
+        let draw = Draw::new(Purpose::Step, k as u32);
         let train = noise.num_train_timesteps() as f64;
         let together = step.timestep as f64 > (1.0 - self.synchronised_share) * train || self.synchronised_share == 1.0;
         let fuse_at = if together { self.fuse_at } else { FuseAt::Never };
         if self.state_at == StateAt::Canvas {
-            ops.push(Op::Project { from: CanvasReg::Canvas, to: ViewReg::State, nearest: false });
+            ops.push(Op::Project { from: CanvasReg::Canvas, to: ViewReg::State.into(), nearest: false });
             if k < self.bootstrap_steps {
                 // The background is noised with the noise that the canvas began with.
-                ops.push(Op::Project { from: CanvasReg::Fused, to: ViewReg::Known, nearest: false });
-                ops.push(Op::Background { draw: Draw { purpose: Purpose::Keep, step: k as u32 } });
+                ops.push(Op::Project { from: CanvasReg::Fused, to: ViewReg::Known.into(), nearest: false });
+                ops.push(Op::Background { draw: Draw::new(Purpose::Keep, k as u32) });
                 let noise = [(Reg::from(ViewReg::Known), step.level.noise)];
                 ops.push(mix(ViewReg::Kept, step.level.signal, &noise, None));
                 ops.push(Op::Outside);
             }
         }
-        let evaluate = |coefficients| Op::Evaluate(Evaluate { coefficients, guidance: self.guidance_scale, draw });
+        let evaluate = |coefficients| Op::Evaluate(Evaluate::new(coefficients, self.guidance_scale, draw));
         let whole = step.coefficients(noise)?;
         match (fuse_at, self.state_at) {
             (FuseAt::Never, _) => ops.push(evaluate(whole)),
             (FuseAt::Next, at) => {
                 ops.push(evaluate(whole));
                 let to = if at == StateAt::Canvas { CanvasReg::Canvas } else { CanvasReg::Fused };
-                ops.push(Op::Fuse { from: ViewReg::State, to, fusion: Fusion::Average });
+                ops.push(Op::Fuse { from: ViewReg::State.into(), to, fusion: Fusion::Average });
                 if at == StateAt::Views {
-                    ops.push(Op::Project { from: CanvasReg::Fused, to: ViewReg::State, nearest: false });
+                    ops.push(Op::Project { from: CanvasReg::Fused, to: ViewReg::State.into(), nearest: false });
                 }
             }
             (quantity, StateAt::Canvas) => {
                 ops.push(evaluate(self.estimate(noise, quantity, step)?));
                 let fused = CanvasReg::Fused;
-                ops.push(Op::Fuse { from: ViewReg::Clean, to: fused, fusion: Fusion::Average });
+                ops.push(Op::Fuse { from: ViewReg::Clean.into(), to: fused, fusion: Fusion::Average });
                 let [own, other] = step.update(quantity == FuseAt::Noise);
                 let noisy = (step.sigma != 0.0).then_some((step.sigma, draw));
                 ops.push(mix(CanvasReg::Canvas, own, &[(fused.into(), other)], noisy));
@@ -252,13 +252,13 @@ impl Synchronised {
     ) -> Result<()> {
         let network = quantity == FuseAt::Clean && self.direction == Direction::Network;
         let coefficients = if network { step.network_direction(noise)? } else { self.estimate(noise, quantity, step)? };
-        ops.push(Op::Evaluate(Evaluate { coefficients, guidance: self.guidance_scale, draw }));
+        ops.push(Op::Evaluate(Evaluate::new(coefficients, self.guidance_scale, draw)));
         let canvas = CanvasReg::Canvas;
-        ops.push(Op::Fuse { from: ViewReg::Clean, to: canvas, fusion: Fusion::Average });
+        ops.push(Op::Fuse { from: ViewReg::Clean.into(), to: canvas, fusion: Fusion::Average });
         if step.is_last() && self.medium == Medium::Rgb {
             return Ok(());
         }
-        ops.push(Op::Project { from: canvas, to: ViewReg::Known, nearest: false });
+        ops.push(Op::Project { from: canvas, to: ViewReg::Known.into(), nearest: false });
         let [own, other] = if network { [1.0, step.next.signal] } else { step.update(quantity == FuseAt::Noise) };
         let noisy = (step.sigma != 0.0).then_some((step.sigma, draw));
         ops.push(mix(ViewReg::State, own, &[(Reg::from(ViewReg::Known), other)], noisy));

@@ -3,7 +3,8 @@
 // Layout: target (in place), first, second [B, h, w, C] f32. TERMS 0, 1, 2: how many of first and second are read; what is
 // not read is bound to scratch. NOISE 1: xi is drawn. Bindings: 0 first, 1 second, 2 views u32 [B], 3 target.
 // Grid: one invocation per 4-vector of target, workgroups of 64.
-// Numerics: f32. With own = 0 the target is not read: it may hold anything, NaN included.
+// Numerics: f32. With own = 0 the target is not read: it may hold anything, NaN included. With b = -a the terms are taken as
+// a (first - second): equal terms cancel exactly, which a first + b second does not where products are contracted into sums.
 // Needs grid.wgsl, philox.wgsl, angles.wgsl.
 struct Params {
     key: vec4<u32>,
@@ -31,11 +32,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if (params.own != 0.0) {
         value = params.own * target_[i];
     }
-    if (TERMS >= 1u) {
-        value += params.a * first[i];
-    }
-    if (TERMS == 2u) {
-        value += params.b * second[i];
+    if (TERMS == 2u && params.b == -params.a) {
+        value += params.a * (first[i] - second[i]);
+    } else {
+        if (TERMS >= 1u) {
+            value += params.a * first[i];
+        }
+        if (TERMS == 2u) {
+            value += params.b * second[i];
+        }
     }
     if (NOISE == 1u) {
         let row = i / params.c4;

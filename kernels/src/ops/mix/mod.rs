@@ -45,7 +45,7 @@ pub struct MixScalars {
     pub own: f32,
     /// Factor of the first term.
     pub a: f32,
-    /// Factor of the second term.
+    /// Factor of the second term. The exact opposite of `a`: terms are subtracted before they are multiplied.
     pub b: f32,
     /// Factor of unit noise.
     pub sigma: f32,

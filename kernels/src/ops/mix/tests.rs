@@ -31,6 +31,27 @@ fn matches_the_oracle() {
     }
 }
 
+/// What is left of the target is its own bits, whatever the factor: branches that agree must not move each other.
+#[test]
+fn equal_terms_with_opposite_factors_cancel_exactly() {
+    for variant in variants().unwrap().iter().filter(|v| v.elem == Elem::F32) {
+        let mut draw = Draw::new(5);
+        let dims = [2, 7, 11, 4];
+        let (target, targets) = variant.normal(&mut draw, &dims).unwrap();
+        let (first, firsts) = variant.normal(&mut draw, &dims).unwrap();
+        let values: Vec<f32> = firsts.iter().map(|v| *v as f32).collect();
+        let second = variant.ctx.upload(&values, &dims, Elem::F32).unwrap();
+        let scalars = MixScalars { own: 1.0, a: 0.123_456_7, b: -0.123_456_7, ..MixScalars::default() };
+        let got = variant
+            .run(|rec| {
+                mix(rec, &Mix { target: &target, terms: &[&first, &second], noise: None, scalars });
+                target.clone()
+            })
+            .unwrap();
+        assert!(got.iter().zip(&targets).all(|(a, b)| f64::from(*a) == *b), "{}", variant.name);
+    }
+}
+
 #[test]
 fn a_target_without_a_share_is_not_read() {
     let variant = &variants().unwrap()[0];
