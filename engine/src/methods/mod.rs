@@ -3,17 +3,21 @@
 
 pub mod ablation;
 pub mod distillation;
+pub mod editing;
 pub mod fuse_at;
 mod plan;
 mod registers;
 pub mod stochsync;
+pub mod sync_sde;
 mod transition;
 
 pub use distillation::{Distillation, Target, Weighting};
+pub use editing::{Dds, EditGrid, EditStep, FlowEdit, Form, Inversion, PathVariance, Pull, SdEdit, SourcePath};
 pub use fuse_at::{Direction, FirstNoise, FuseAt, StateAt, Synchronised, TimeGrid};
 pub use plan::{AdamStep, Draw, Evaluate, Fusion, Medium, Mix, Op, Plan, Weights};
 pub use registers::{CanvasReg, Reg, ViewReg};
 pub use stochsync::{OdeSolver, Preset, StochSync};
+pub use sync_sde::{Integrator, SyncSde};
 
 /// How the picture is made of a latent canvas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -181,6 +181,8 @@ pub enum Op {
     Adam(AdamStep),
     /// The latent canvas, decoded as a whole, to the picture: edges of a wrapping canvas continue into each other.
     DecodeCanvas,
+    /// Source and target of an edit one step on.
+    EditStep(super::editing::EditStep),
     /// The end of an outer step: a job can be resumed, and its canvas looked at, from here.
     EndStep {
         /// Which.
@@ -244,6 +246,7 @@ impl Plan {
                 Op::Fuse { from, to, .. } => [Some(from), Some(to.into()), None],
                 Op::Mix(mix) => [Some(mix.target), mix.terms[0].map(|t| t.0), mix.terms[1].map(|t| t.0)],
                 Op::Keep => [Some(CanvasReg::Source.into()), None, None],
+                Op::EditStep(_) => EDIT_REGISTERS.map(Some),
                 Op::Background { .. } | Op::Outside => [Some(ViewReg::Kept.into()), None, None],
                 _ => [None; 3],
             };
@@ -257,6 +260,10 @@ impl Plan {
         self.registers().any(|named| named == reg)
     }
 }
+
+/// What a step of an edit names, besides the sampler's own registers.
+const EDIT_REGISTERS: [Reg; 3] =
+    [Reg::Branch(ViewReg::Known, 0), Reg::Branch(ViewReg::Kept, 0), Reg::Branch(ViewReg::State, 1)];
 
 /// `target = sigma · ξ`, with further terms.
 pub(super) fn mix(target: impl Into<Reg>, own: f64, terms: &[(Reg, f64)], noise: Option<(f64, Draw)>) -> Op {

@@ -1,6 +1,7 @@
 //! Denoisers in closed form: methods are tested against mathematics, not against themselves.
 
 mod crops;
+mod velocity;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use syncline_kernels::gpu::{Access, Context, Kernel, Launch, Recorder, Recording
 use syncline_kernels::tensor::{Elem, Tensor};
 
 pub use crops::{Crops, GAUSS, TWO, context, mixture, run, schedule, worst};
+pub use velocity::{VELOCITY, Velocity};
 
 /// See `mixture.wgsl`.
 pub const KERNEL: Kernel = Kernel {

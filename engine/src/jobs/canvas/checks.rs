@@ -34,6 +34,7 @@ pub(super) fn check_options<M: CanvasModel>(model: &M, options: &CanvasOptions) 
     }
     check_regions(options, [height, width])?;
     check_latents(options)?;
+    check_edit(model, options)?;
     check_branches(model, options)
 }
 
@@ -51,6 +52,31 @@ fn check_latents(options: &CanvasOptions) -> Result<()> {
     if options.source_latents.is_none() && latent && plan.uses(CanvasReg::Source.into()) {
         let expected = "some: the method reads a source".into();
         return Err(Error::Input { what: "source latents", found: "none".into(), expected });
+    }
+    Ok(())
+}
+
+/// An edit has two branches, and a mask that covers its canvas.
+fn check_edit<M: CanvasModel>(model: &M, options: &CanvasOptions) -> Result<()> {
+    let refuse = |what, found: String, expected: String| Err(Error::Input { what, found, expected });
+    let (plan, space) = (&options.plan, options.space.as_ref());
+    let edits = plan.ops.iter().any(|op| matches!(op, Op::EditStep(_)));
+    if edits && plan.branches != 2 {
+        return refuse("branches of an edit", plan.branches.to_string(), "2: source and target".into());
+    }
+    let Some(mask) = &options.edit_mask else { return Ok(()) };
+    if !edits {
+        return refuse("edit mask", "given".into(), "a method that couples source and target".into());
+    }
+    let [h, w, _] = model.latent_dims();
+    let ([height, width], [view_height, view_width]) = (space.canvas_size(), space.view_size());
+    let [height, width] = options.latent_canvas.unwrap_or([height * h / view_height, width * w / view_width]);
+    if mask.len() != height * width {
+        let expected = format!("{}, {width}x{height} cells as the canvas", height * width);
+        return refuse("edit mask", format!("{} values", mask.len()), expected);
+    }
+    if let Some(value) = mask.iter().find(|value| !(0.0..=1.0).contains(*value)) {
+        return refuse("edit mask", format!("the value {value}"), "values from 0 (kept) to 1 (free)".into());
     }
     Ok(())
 }

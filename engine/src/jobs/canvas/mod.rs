@@ -5,6 +5,7 @@ mod branched;
 mod checkpoint;
 mod checks;
 mod codec;
+mod edit;
 mod gradient;
 mod keep;
 mod model;
@@ -46,6 +47,8 @@ pub struct CanvasOptions {
     pub start_latents: Option<Vec<f32>>,
     /// Latents `[H, W, C]` for [`CanvasReg::Source`] of a latent canvas.
     pub source_latents: Option<Vec<f32>>,
+    /// Where a coupled edit may change the latent canvas, `[H, W]`: 1 there, 0 where the source stays to the bit.
+    pub edit_mask: Option<Vec<f32>>,
     /// Content that stays.
     pub keep: Option<Keep>,
     /// Weights of regions on the canvas.
@@ -85,6 +88,7 @@ impl CanvasOptions {
             start: None,
             start_latents: None,
             source_latents: None,
+            edit_mask: None,
             keep: None,
             regions: None,
             latent_canvas: None,

@@ -21,6 +21,7 @@ impl<M: CanvasModel> CanvasProgram<M> {
         let keys = match op {
             Op::Mix(mix) => Some(self.key(mix.draw)),
             Op::Evaluate(evaluate) => Some(self.key(evaluate.draw)),
+            Op::EditStep(step) => Some(self.key(step.draw)),
             Op::Blend { draw, .. } | Op::KeepViews { draw, .. } | Op::Background { draw } => Some(self.key(draw)),
             _ => None,
         };
@@ -32,6 +33,7 @@ impl<M: CanvasModel> CanvasProgram<M> {
             Op::Blend { level, threshold, .. } => work.set_blend(level, threshold, key)?,
             Op::KeepViews { level, .. } => work.set_keep_views(level, key)?,
             Op::Adam(step) => work.set_adam(&step),
+            Op::EditStep(step) => work.set_edit(&step, key)?,
             Op::Background { .. } => work.paint_background(&self.views, key)?,
             _ => {}
         }

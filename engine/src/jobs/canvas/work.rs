@@ -11,6 +11,7 @@ use syncline_kernels::tensor::{Elem, Tensor};
 
 use super::bootstrap::Bootstrap;
 use super::codec::ViewCodec;
+use super::edit::EditRecording;
 use super::gradient::Gradient;
 use super::keep::KeepRecordings;
 use super::model::CanvasModel;
@@ -38,6 +39,7 @@ pub(super) struct Work {
     keep: Option<KeepRecordings>,
     bootstrap: Option<Bootstrap>,
     gradient: Option<Gradient>,
+    edit: Option<EditRecording>,
     whole: Option<Recording>,
 }
 
@@ -83,10 +85,11 @@ impl Work {
         let bootstrap = Bootstrap::new(ctx, autoencoder, options, &mut registers)?;
         let optimises = plan.ops.iter().any(|op| matches!(op, Op::Adam(_)));
         let gradient = if optimises { Some(Gradient::new(ctx, space, &mut registers)?) } else { None };
+        let edit = EditRecording::new(ctx, space, options, &mut registers)?;
         let whole = autoencoder.filter(|_| plan.ops.iter().any(|op| matches!(op, Op::DecodeCanvas)));
         let whole = whole.map(|model| record_whole(model, space, &mut registers)).transpose()?;
         let (ctx, medium, recordings) = (ctx.clone(), plan.medium, Recordings::default());
-        Ok(Self { ctx, medium, registers, recordings, codec, samplers, blend, keep, bootstrap, gradient, whole })
+        Ok(Self { ctx, medium, registers, recordings, codec, samplers, blend, keep, bootstrap, gradient, edit, whole })
     }
 
     /// Every tensor that lives from one step to the next, by name.
@@ -108,6 +111,7 @@ impl Work {
     /// Words and noise ids of the views from now on.
     pub(super) fn look(&mut self, views: &[View]) -> Result<()> {
         self.samplers.look(views);
+        self.edit.iter_mut().for_each(EditRecording::look);
         self.registers.look(views)
     }
 
@@ -133,7 +137,7 @@ impl Work {
             Op::Evaluate(_) | Op::Blend { .. } | Op::Keep | Op::KeepViews { .. } | Op::Outside | Op::DecodeCanvas => 1,
             Op::Look { .. } | Op::EndStep { .. } => 0,
             Op::Background { .. } => 0,
-            Op::Scatter | Op::Adam(_) => 1,
+            Op::Scatter | Op::Adam(_) | Op::EditStep(_) => 1,
         })
     }
 
@@ -168,6 +172,7 @@ impl Work {
             Op::KeepViews { .. } => self.keep.as_mut().map(|keep| &mut keep.views),
             Op::Scatter => self.gradient.as_mut().map(|gradient| &mut gradient.scatter),
             Op::Adam(_) => self.gradient.as_mut().map(|gradient| &mut gradient.adam),
+            Op::EditStep(_) => self.edit.as_mut().map(|edit| &mut edit.step),
             Op::Outside => self.bootstrap.as_mut().map(|bootstrap| &mut bootstrap.outside),
             Op::DecodeCanvas => self.whole.as_mut(),
             _ => None,
@@ -199,6 +204,11 @@ impl Work {
         let dims = self.registers.images(mix.target)?;
         self.recordings.set_mix(mix, dims.dims(), key);
         Ok(())
+    }
+
+    /// Numbers of the next step of source and target.
+    pub(super) fn set_edit(&mut self, step: &crate::methods::EditStep, key: NoiseKey) -> Result<()> {
+        self.edit.as_mut().map_or(Ok(()), |edit| edit.set(step, key))
     }
 
     /// Writes the colours that views see outside of their regions.
