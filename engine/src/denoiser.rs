@@ -24,9 +24,10 @@ pub trait Denoiser {
     /// Storage type it wants its input in.
     fn elem(&self) -> Elem;
 
-    /// Channels that follow the latent's own in its input, `[rows · batch, h, w, Ce]`.
-    fn condition(&self) -> Option<&Tensor> {
-        None
+    /// How many of its guidance rows, the first ones, see image latents behind the state's channels; the others see zeros there.
+    /// 0: it takes the state alone.
+    fn conditioned_rows(&self) -> usize {
+        0
     }
 
     /// Records one evaluation: `sample [rows · batch, h, w, C + Ce]`, `timesteps` f32 `[rows · batch]`; returns

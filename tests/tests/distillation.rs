@@ -48,7 +48,7 @@ fn guidance_saturates_sds() {
 /// The gradient on the views in the first iteration.
 fn gradient(space: &Crops, method: &Distillation, rows: &[&[Component]]) -> Vec<f32> {
     let mut plan = method.plan(&schedule(), 1).unwrap();
-    let adam = plan.ops.iter().position(|op| matches!(op, Op::Scatter)).unwrap();
+    let adam = plan.ops.iter().position(|op| matches!(op, Op::Scatter { .. })).unwrap();
     plan.ops.truncate(adam);
     run(mixture(space, rows), plan, space, 3).clean
 }
@@ -112,7 +112,7 @@ fn inversion_varies_less_than_noise() {
     let space = one_view();
     let spread = |method: &Distillation| {
         let mut plan = method.plan(&schedule(), 1).unwrap();
-        let end = plan.ops.iter().position(|op| matches!(op, Op::Scatter)).unwrap();
+        let end = plan.ops.iter().position(|op| matches!(op, Op::Scatter { .. })).unwrap();
         plan.ops.truncate(end);
         let runs: Vec<Vec<f32>> =
             (0..6).map(|seed| run(mixture(&space, &[TWO, GAUSS]), plan.clone(), &space, seed).clean).collect();
@@ -176,9 +176,9 @@ fn intervals_give_score_differences() {
         let mut plan = method.plan(&schedule(), 1).unwrap();
         // The ninth iteration's gradient on a canvas that nothing has moved.
         let marks: Vec<usize> =
-            plan.ops.iter().enumerate().filter(|(_, op)| matches!(op, Op::Scatter)).map(|(i, _)| i).collect();
+            plan.ops.iter().enumerate().filter(|(_, op)| matches!(op, Op::Scatter { .. })).map(|(i, _)| i).collect();
         plan.ops.truncate(marks[8]);
-        plan.ops.retain(|op| !matches!(op, Op::Scatter | Op::Adam(_)));
+        plan.ops.retain(|op| !matches!(op, Op::Scatter { .. } | Op::Adam(_)));
         let clean = run(mixture(&space, &none), plan, &space, 3).clean;
         clean.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt()
     };

@@ -9,6 +9,7 @@
 //! | `None` | | c | prompt |
 //! | `ClassifierFree` | Ho and Salimans 2022, eq. 6 with scale = 1 + w | u + scale (c - u) | negative prompt, prompt |
 //! | `InstructPix2Pix` | Brooks et al. 2023, eq. 3 | n + image (i - n) + text (ti - i) | prompt and image, image, neither |
+//! | `Image` | the same without an instruction, where ti = i | n + image (i - n) | image, neither |
 //!
 //! Scales are those of diffusers and sd.cpp. Programs that write c + s (c - u), such as threestudio, call s what is 1 + s here.
 //! Rescaled guidance (Lin et al. 2023, section 3.4) divides by standard deviations, is not linear and not offered.
@@ -49,6 +50,11 @@ pub enum Guidance {
         /// Scale of the input image; 1.5 is usual.
         image: f64,
     },
+    /// Along the input image alone.
+    Image {
+        /// Scale of the input image; 1.5 is usual.
+        image: f64,
+    },
 }
 
 /// A guidance scale that is no number.
@@ -68,6 +74,7 @@ impl Guidance {
             Self::None => &[Row::Prompt],
             Self::ClassifierFree { .. } => &[Row::NegativePrompt, Row::Prompt],
             Self::InstructPix2Pix { .. } => &[Row::PromptAndImage, Row::Image, Row::Neither],
+            Self::Image { .. } => &[Row::Image, Row::Neither],
         }
     }
 
@@ -77,6 +84,7 @@ impl Guidance {
             Self::None => [1.0, 0.0, 0.0, 0.0],
             Self::ClassifierFree { scale } => [1.0 - scale, scale, 0.0, 0.0],
             Self::InstructPix2Pix { text, image } => [text, image - text, 1.0 - image, 0.0],
+            Self::Image { image } => [image, 1.0 - image, 0.0, 0.0],
         }
     }
 
@@ -98,6 +106,7 @@ impl Guidance {
             Self::None => [("guidance scale", 1.0); 2],
             Self::ClassifierFree { scale } => [("guidance scale", scale); 2],
             Self::InstructPix2Pix { text, image } => [("guidance scale", text), ("image guidance scale", image)],
+            Self::Image { image } => [("image guidance scale", image); 2],
         };
         match scales.into_iter().find(|(_, scale)| !scale.is_finite()) {
             Some((name, found)) => Err(GuidanceError { name, found }),
@@ -115,11 +124,12 @@ impl Guidance {
 mod tests {
     use super::*;
 
-    const ALL: [Guidance; 4] = [
+    const ALL: [Guidance; 5] = [
         Guidance::None,
         Guidance::ClassifierFree { scale: 7.5 },
         Guidance::ClassifierFree { scale: -6.5 },
         Guidance::InstructPix2Pix { text: 7.5, image: 1.5 },
+        Guidance::Image { image: 1.5 },
     ];
 
     #[test]
@@ -134,6 +144,11 @@ mod tests {
         let expected = neither + 7.5 * (both - image) + 1.5 * (image - neither);
         assert!((edit.combine(&[both, image, neither]) - expected).abs() < 1e-12);
         assert_eq!(Guidance::None.combine(&[prompt]), prompt);
+        // Scales of one leave the estimate with both, an instruction of scale 0 that of the image.
+        let [ones, image_only] = [1.0, 0.0].map(|text| Guidance::InstructPix2Pix { text, image: 1.0 });
+        assert_eq!((ones.combine(&[both, image, neither]), image_only.combine(&[both, image, neither])), (both, image));
+        let same = edit.combine(&[image, image, neither]);
+        assert!((Guidance::Image { image: 1.5 }.combine(&[image, neither]) - same).abs() < 1e-12);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(super) struct Denoise {
     pub(super) x: Tensor,
     /// The state before the step, to find the layer when a step fails.
     before: Tensor,
-    condition: Option<Tensor>,
+    condition: Option<Condition>,
     elem: Elem,
     noise: NoiseSource,
     timesteps: Tensor,
@@ -31,6 +31,19 @@ pub(super) struct Denoise {
     guidance: Guidance,
     input: DispatchId,
     step: DispatchId,
+}
+
+/// Image latents that the first guidance rows see.
+#[derive(Debug)]
+struct Condition {
+    latents: Tensor,
+    rows: usize,
+}
+
+impl Condition {
+    fn of(&self) -> (&Tensor, usize) {
+        (&self.latents, self.rows)
+    }
 }
 
 /// Where the fresh noise of ancestral steps comes from.
@@ -81,15 +94,16 @@ impl Denoise {
     pub(super) fn new(ctx: &Context, denoiser: &dyn Denoiser, noise: FreshNoise) -> Result<Self> {
         let [h, w, c] = denoiser.latent_dims();
         let dims = [denoiser.batch(), h, w, c];
-        Self::on(ctx, denoiser, noise, new_latents(ctx, &dims)?)
+        Self::on(ctx, denoiser, noise, (new_latents(ctx, &dims)?, None))
     }
 
-    /// Records the step of `denoiser` on a state and clean estimate `[batch, h, w, C]` f32.
+    /// Records the step of `denoiser` on a state and clean estimate `[batch, h, w, C]` f32, and image latents `[batch, h, w, Ce]`
+    /// f32 for those that take them.
     pub(super) fn on(
         ctx: &Context,
         denoiser: &dyn Denoiser,
         noise: FreshNoise,
-        (x, clean): (Tensor, Tensor),
+        ((x, clean), condition): ((Tensor, Tensor), Option<Tensor>),
     ) -> Result<Self> {
         let dims = x.dims().to_vec();
         let rows = denoiser.guidance().rows().len();
@@ -100,13 +114,17 @@ impl Denoise {
         };
         let timesteps = ctx.named_tensor("timesteps", &[rows * dims[0]], Elem::F32)?;
         let report = finite::new_report(ctx)?;
-        let (condition, elem) = (denoiser.condition().cloned(), denoiser.elem());
+        let elem = denoiser.elem();
         let mut rec = Recorder::new(ctx);
         rec.set_layer("sampler");
+        let condition = condition.map(|latents| Condition {
+            latents: if elem == Elem::F32 { latents } else { convert(&mut rec, &latents, elem) },
+            rows: denoiser.conditioned_rows(),
+        });
         let before = convert(&mut rec, &x, Elem::F32);
         let before = rec.keep(&before)?;
-        let model_input_options = ModelInput { x: &x, scale: 1.0, rows, cond: condition.as_ref(), elem };
-        let (sample, input) = model_input(&mut rec, &model_input_options);
+        let cond = condition.as_ref().map(Condition::of);
+        let (sample, input) = model_input(&mut rec, &ModelInput { x: &x, scale: 1.0, rows, cond, elem });
         let out = denoiser.record(&mut rec, &sample, &timesteps);
         rec.set_layer("sampler");
         finite(&mut rec, &out, &report);
@@ -135,7 +153,7 @@ impl Denoise {
             _ => self.guidance.weights(),
         };
         let rows = self.guidance.rows().len();
-        let cond = self.condition.as_ref();
+        let cond = self.condition.as_ref().map(Condition::of);
         let input = ModelInput { x: &self.x, scale: c.input_scale as f32, rows, cond, elem: self.elem };
         self.recording.set_params(self.input, &model_input::params(&input));
         let scalars = StepScalars {

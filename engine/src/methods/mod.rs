@@ -2,6 +2,7 @@
 //! loop of `jobs` runs.
 
 pub mod ablation;
+pub mod csd;
 pub mod distillation;
 pub mod editing;
 pub mod fuse_at;
@@ -11,13 +12,15 @@ pub mod stochsync;
 pub mod sync_sde;
 mod transition;
 
+pub use csd::{Baseline, Csd, Optimiser};
 pub use distillation::{Distillation, Target, Weighting};
 pub use editing::{Dds, EditGrid, EditStep, FlowEdit, Form, Inversion, PathVariance, Pull, SdEdit, SourcePath};
 pub use fuse_at::{Direction, FirstNoise, FuseAt, StateAt, Synchronised, TimeGrid};
-pub use plan::{AdamStep, Draw, Evaluate, Fusion, Medium, Mix, Op, Plan, Weights};
+pub use plan::{AdamStep, Draw, Evaluate, Fusion, Medium, Mix, Op, Plan, Stein, SteinSource, Weights};
 pub use registers::{CanvasReg, Reg, ViewReg};
 pub use stochsync::{OdeSolver, Preset, StochSync};
 pub use sync_sde::{Integrator, SyncSde};
+pub use syncline_kernels::ops::stein::Bandwidth;
 
 /// How the picture is made of a latent canvas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

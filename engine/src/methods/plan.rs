@@ -1,5 +1,7 @@
 //! A method is a list of operations over a few registers; the one loop of `jobs` runs it. Nothing here touches a tensor.
 
+use syncline_kernels::ops::stein::Bandwidth;
+
 pub(in crate::methods) use super::registers::{CanvasReg, Reg, ViewReg};
 use crate::guidance::MAX_ROWS;
 use crate::rng::Purpose;
@@ -120,6 +122,31 @@ pub struct AdamStep {
     pub number: u32,
 }
 
+/// What noise estimates of particles are compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SteinSource {
+    /// The noise in their states, which [`ViewReg::Known`] was noised with.
+    Noise,
+    /// The estimates of the branch behind the targets'.
+    Branch,
+}
+
+/// Scores of views, mixed and repelled by a kernel of their states (`kernels::ops::stein`).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stein {
+    /// Branches 0..prompts hold states and noise estimates ([`ViewReg::Clean`]) of the same views under as many prompts, which
+    /// count as the job's regions lie in each view.
+    pub prompts: usize,
+    /// What is subtracted.
+    pub source: SteinSource,
+    /// The kernel's bandwidth; `None`: views do not see each other.
+    pub coupling: Option<Bandwidth>,
+    /// Weight w(t) of the timestep. The views' number divides it.
+    pub weight: f64,
+    /// Level of the states.
+    pub level: Level,
+}
+
 /// One operation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Op {
@@ -175,10 +202,21 @@ pub enum Op {
         /// Which noise.
         draw: Draw,
     },
-    /// Adds the adjoint of projection of [`ViewReg::Clean`] to the gradient.
-    Scatter,
+    /// Branch 0 of [`ViewReg::Kept`] = the Stein variational gradient of its views.
+    Stein(Stein),
+    /// Adds the adjoint of projection of a gradient on views to that of the canvas.
+    Scatter {
+        /// Views, of all branches or of one.
+        from: Reg,
+    },
     /// Canvas follows the gradient, which is zero afterwards.
     Adam(AdamStep),
+    /// Canvas goes `rate` against the mean gradient of the views that saw a texel; what none saw stays. The gradient is zero
+    /// afterwards.
+    Sgd {
+        /// Learning rate.
+        rate: f64,
+    },
     /// The latent canvas, decoded as a whole, to the picture: edges of a wrapping canvas continue into each other.
     DecodeCanvas,
     /// Source and target of an edit one step on.
@@ -226,6 +264,13 @@ impl Plan {
         self.ops.iter().any(|op| matches!(op, Op::Evaluate(e) if guided(e)))
     }
 
+    /// Whether any operation touches the RGB picture.
+    #[must_use]
+    pub fn shows(&self) -> bool {
+        let picture = Reg::Canvas(CanvasReg::Picture);
+        self.medium == Medium::Rgb || self.uses(picture) || self.ops.iter().any(|op| matches!(op, Op::DecodeCanvas))
+    }
+
     /// The branch that alone becomes the picture, if one does.
     #[must_use]
     pub fn picture_branch(&self) -> Option<usize> {
@@ -245,6 +290,11 @@ impl Plan {
                 Op::Project { from, to, .. } => [Some(from.into()), Some(to), None],
                 Op::Fuse { from, to, .. } => [Some(from), Some(to.into()), None],
                 Op::Mix(mix) => [Some(mix.target), mix.terms[0].map(|t| t.0), mix.terms[1].map(|t| t.0)],
+                Op::Scatter { from } => [Some(from), None, None],
+                Op::Stein(stein) => {
+                    let known = (stein.source == SteinSource::Noise).then_some(ViewReg::Known.into());
+                    [Some(ViewReg::Kept.into()), known, None]
+                }
                 Op::Keep => [Some(CanvasReg::Source.into()), None, None],
                 Op::EditStep(_) => EDIT_REGISTERS.map(Some),
                 Op::Background { .. } | Op::Outside => [Some(ViewReg::Kept.into()), None, None],

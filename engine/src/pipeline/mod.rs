@@ -105,6 +105,27 @@ impl StableDiffusion {
         Ok(())
     }
 
+    /// Whether the UNet takes image latents behind its own and gives latents (`InstructPix2Pix`).
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedModel`] when it does not.
+    pub fn require_image_latents(&self) -> Result<()> {
+        let (unet, latent) = (self.unet.config(), self.latent_channels());
+        for (key, channels, wanted) in
+            [("in_channels", unet.in_channels, 2 * latent), ("out_channels", unet.out_channels, latent)]
+        {
+            if channels != wanted {
+                return Err(Error::UnsupportedModel {
+                    component: "UNet2DConditionModel",
+                    key,
+                    found: channels.to_string(),
+                    expected: format!("{wanted}: instructions need an InstructPix2Pix model"),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Storage type of weights and activations.
     #[must_use]
     pub fn elem(&self) -> Elem {

@@ -10,6 +10,7 @@
 
 pub mod branches;
 pub mod frames;
+pub mod mini_batch;
 pub mod panorama;
 pub mod regions;
 pub mod sphere;
@@ -18,6 +19,7 @@ pub mod windows;
 
 pub use branches::Branches;
 pub use frames::Frames;
+pub use mini_batch::MiniBatch;
 pub use panorama::Panorama;
 pub use regions::Regions;
 pub use sphere::Sphere;

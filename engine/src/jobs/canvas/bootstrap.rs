@@ -95,17 +95,6 @@ fn encode_colours(model: &Arc<StableDiffusion>, [height, width]: [usize; 2]) -> 
 
 /// 1 where a view's latent cells lie in its region; views of no region, or of the first (the background), are free everywhere.
 fn view_mask(view: &View, regions: &Regions, [height, width]: [usize; 2], [h, w]: [usize; 2]) -> Vec<f32> {
-    let n = view.words();
     let Some(region) = view.region().filter(|region| *region > 0) else { return vec![1.0; h * w] };
-    // The window's middle, canvas pixels to a view pixel, and its size in view pixels.
-    let at = |cell: usize, cells: usize, k: usize| {
-        let offset = (cell as f32 + 0.5) / cells as f32 - 0.5;
-        n[k] + offset * n[12 + k] * n[2 + k]
-    };
-    let texel = |y: usize, x: usize| {
-        let column = at(x, w, 0).rem_euclid(width as f32) as usize;
-        let row = at(y, h, 1).rem_euclid(height as f32) as usize;
-        regions.weights[(region * height + row.min(height - 1)) * width + column.min(width - 1)]
-    };
-    (0..h).flat_map(|y| (0..w).map(move |x| (y, x))).map(|(y, x)| if texel(y, x) >= 0.5 { 1.0 } else { 0.0 }).collect()
+    regions.seen(view, region, [height, width], [h, w]).map(|weight| if weight >= 0.5 { 1.0 } else { 0.0 }).collect()
 }

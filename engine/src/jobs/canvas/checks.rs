@@ -3,7 +3,7 @@
 use super::CanvasOptions;
 use super::model::CanvasModel;
 use crate::error::{Error, Result};
-use crate::methods::{CanvasReg, Medium, Op};
+use crate::methods::{CanvasReg, Medium, Op, Plan, Reg, ViewReg};
 
 /// Refuses what cannot run.
 pub(super) fn check_options<M: CanvasModel>(model: &M, options: &CanvasOptions) -> Result<()> {
@@ -35,6 +35,7 @@ pub(super) fn check_options<M: CanvasModel>(model: &M, options: &CanvasOptions) 
     check_regions(options, [height, width])?;
     check_latents(options)?;
     check_edit(model, options)?;
+    check_condition(model, plan)?;
     check_branches(model, options)
 }
 
@@ -98,6 +99,22 @@ fn check_branches<M: CanvasModel>(model: &M, options: &CanvasOptions) -> Result<
         return refuse("denoiser", asked.to_string(), format!("below {denoisers}, the canvas model's"));
     }
     Ok(())
+}
+
+/// A model that sees image latents is given some.
+fn check_condition<M: CanvasModel>(model: &M, plan: &Plan) -> Result<()> {
+    let named =
+        plan.registers().any(|reg| matches!(reg, Reg::View(ViewReg::Condition) | Reg::Branch(ViewReg::Condition, _)));
+    let sees = model.denoisers().iter().any(|denoiser| denoiser.conditioned_rows() > 0);
+    let told = |yes| if yes { "image latents" } else { "none" }.to_owned();
+    if named == sees {
+        return Ok(());
+    }
+    Err(Error::Input {
+        what: "image latents of the method",
+        found: told(named),
+        expected: told(sees) + ", as the model takes",
+    })
 }
 
 /// Regions share every texel out completely.

@@ -15,6 +15,7 @@ mod recordings;
 mod registers;
 mod result;
 mod samplers;
+mod stein;
 mod work;
 
 use std::sync::Arc;

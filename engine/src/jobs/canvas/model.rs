@@ -8,7 +8,7 @@ use syncline_kernels::tensor::{Elem, Tensor};
 
 use crate::denoiser::Denoiser;
 use crate::error::{Error, Result};
-use crate::guidance::Guidance;
+use crate::guidance::{Guidance, Row};
 use crate::jobs::check_host;
 use crate::methods::Plan;
 use crate::models::Wrap;
@@ -142,8 +142,22 @@ impl PromptedUNet {
         space: &dyn Space,
         branch: usize,
     ) -> Result<Self> {
+        Self::for_branches(model, prompts, plan, space, (branch, branch..branch + 1))
+    }
+
+    /// As [`PromptedUNet::new`], for the views of some branches: model `number` of [`super::Branched`].
+    ///
+    /// # Errors
+    /// As [`PromptedUNet::new`].
+    pub fn for_branches(
+        model: &Arc<StableDiffusion>,
+        prompts: ViewPrompts,
+        plan: &Plan,
+        space: &dyn Space,
+        (number, branches): (usize, Range<usize>),
+    ) -> Result<Self> {
         let count = space.view_count() / plan.branches;
-        Self::with_rows(model, prompts, plan, space, (branch, branch * count..(branch + 1) * count))
+        Self::with_rows(model, prompts, plan, space, (number, branches.start * count..branches.end * count))
     }
 
     fn with_rows(
@@ -154,32 +168,74 @@ impl PromptedUNet {
         (number, rows): (usize, Range<usize>),
     ) -> Result<Self> {
         model.require_plain_latents()?;
-        let [height, width] = space.view_size();
-        let size = model.latent_size(height, width)?;
-        let mut texts: Vec<String> = Vec::new();
-        let steps: std::collections::BTreeSet<usize> = plan.looks().collect();
-        for view in steps.iter().flat_map(|step| space.views(*step)[rows.clone()].to_vec()) {
-            let text = prompts.text(&view);
-            if !texts.contains(&text) {
-                texts.push(text);
-            }
-        }
         let scale = if plan.guided(number) { 2.0 } else { 1.0 };
         let guidance = Guidance::ClassifierFree { scale }.reduced();
+        let texts = texts_of(&prompts, plan, space, &rows);
+        Self::guided(model, prompts, space, texts, (guidance, rows.len()))
+    }
+
+    /// An `InstructPix2Pix` model for the views of some branches, which it sees beside the image latents in
+    /// [`crate::methods::ViewReg::Condition`]. Prompts are instructions; where they say no more than the negative prompt, their
+    /// row of guidance says what the image's does and is left out. `[text, image]` are the scales of guidance.
+    ///
+    /// # Errors
+    /// When the model takes no image latents, a scale is no number, a size is refused or the device has no room.
+    pub fn instructed(
+        model: &Arc<StableDiffusion>,
+        prompts: ViewPrompts,
+        plan: &Plan,
+        space: &dyn Space,
+        (branches, [text, image]): (Range<usize>, [f64; 2]),
+    ) -> Result<Self> {
+        model.require_image_latents()?;
+        let count = space.view_count() / plan.branches;
+        let rows = branches.start * count..branches.end * count;
+        let texts = texts_of(&prompts, plan, space, &rows);
+        let silent = texts.iter().all(|text| *text == prompts.negative);
+        let all = Guidance::InstructPix2Pix { text, image }.checked();
+        let all =
+            all.map_err(|e| Error::Input { what: e.name, found: e.found.to_string(), expected: "a number".into() })?;
+        let guidance = if silent { Guidance::Image { image } } else { all };
+        Self::guided(model, prompts, space, texts, (guidance, rows.len()))
+    }
+
+    fn guided(
+        model: &Arc<StableDiffusion>,
+        prompts: ViewPrompts,
+        space: &dyn Space,
+        texts: Vec<String>,
+        (guidance, batch): (Guidance, usize),
+    ) -> Result<Self> {
+        let [height, width] = space.view_size();
+        let size = model.latent_size(height, width)?;
         let all: Vec<String> = texts.iter().chain([&prompts.negative]).cloned().collect();
         let encode = EncodeText::new(model, &all)?;
         let model = model.clone();
         let (states, shown) = (Vec::new(), Vec::new());
-        let batch = rows.len();
         Ok(Self { model, prompts, guidance, batch, size, texts, encode, states, conditioning: None, shown })
     }
 
     fn rows(&self) -> Vec<&[f32]> {
         let negative = self.states[self.texts.len()].as_slice();
-        let positive = self.shown.iter().map(|i| self.states[*i].as_slice());
-        let unconditional = if self.guidance.rows().len() > 1 { self.batch } else { 0 };
-        std::iter::repeat_n(negative, unconditional).chain(positive).collect()
+        let text = |row: &Row, i: &usize| match row {
+            Row::Prompt | Row::PromptAndImage => self.states[*i].as_slice(),
+            Row::NegativePrompt | Row::Image | Row::Neither => negative,
+        };
+        self.guidance.rows().iter().flat_map(|row| self.shown.iter().map(move |i| text(row, i))).collect()
     }
+}
+
+/// Every text that these rows of views need in any step of the plan.
+fn texts_of(prompts: &ViewPrompts, plan: &Plan, space: &dyn Space, rows: &Range<usize>) -> Vec<String> {
+    let mut texts: Vec<String> = Vec::new();
+    let steps: std::collections::BTreeSet<usize> = plan.looks().collect();
+    for view in steps.iter().flat_map(|step| space.views(*step)[rows.clone()].to_vec()) {
+        let text = prompts.text(&view);
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    texts
 }
 
 impl CanvasModel for PromptedUNet {
@@ -260,6 +316,10 @@ impl Denoiser for PromptedUNet {
 
     fn elem(&self) -> Elem {
         self.model.elem()
+    }
+
+    fn conditioned_rows(&self) -> usize {
+        self.guidance.rows().iter().filter(|row| matches!(row, Row::PromptAndImage | Row::Image)).count()
     }
 
     fn record(&self, rec: &mut Recorder, sample: &Tensor, timesteps: &Tensor) -> Tensor {

@@ -32,8 +32,8 @@ impl<M: CanvasModel> CanvasProgram<M> {
             Op::Mix(mix) => work.set_mix(&mix, key, self.options.space.as_ref())?,
             Op::Blend { level, threshold, .. } => work.set_blend(level, threshold, key)?,
             Op::KeepViews { level, .. } => work.set_keep_views(level, key)?,
-            Op::Adam(step) => work.set_adam(&step),
             Op::EditStep(step) => work.set_edit(&step, key)?,
+            Op::Stein(_) | Op::Adam(_) | Op::Sgd { .. } => work.set_optimisation(op),
             Op::Background { .. } => work.paint_background(&self.views, key)?,
             _ => {}
         }

@@ -157,7 +157,7 @@ impl Registers {
             canvas_id: ctx.upload_u32(&[0], &[1])?,
             kept_words: zeros("kept views", &[kept[0], VIEW_WORDS])?,
             kept: sizes.decoder.then(|| zeros("decoded views", &kept)).transpose()?,
-            coverage: zeros("coverage", &[height, width])?,
+            coverage: zeros("coverage", &if shows { [height, width] } else { [1, 1] })?,
             latent_coverage: latent_canvas.then(|| zeros("latent coverage", &latents[..2])).transpose()?,
             latent_interpolation: sizes.interpolation.unwrap_or(space.interpolation()),
             kept_steps: vec![None; space.set_count()],

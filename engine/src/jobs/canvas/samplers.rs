@@ -55,7 +55,10 @@ impl Samplers {
             first = rows.end;
             let ids = ctx.upload_u32(&vec![0; rows.len()], &[rows.len()])?;
             let state = (rows_of(&x, &rows)?, rows_of(&clean, &rows)?);
-            let denoise = Denoise::on(ctx, denoiser, FreshNoise::Keyed(ids.clone()), state)?;
+            let condition = (denoiser.conditioned_rows() > 0)
+                .then(|| rows_of(&registers.get(ViewReg::Condition)?, &rows))
+                .transpose()?;
+            let denoise = Denoise::on(ctx, denoiser, FreshNoise::Keyed(ids.clone()), (state, condition))?;
             let kinds = denoiser.guidance().rows().len();
             list.push(Sampler { denoise, kinds, rows, ids, own: Vec::new(), shared: None });
         }

@@ -18,10 +18,11 @@ use super::model::CanvasModel;
 use super::recordings::{Key, Recordings, is_level, mix_key, picture_key};
 use super::registers::{Registers, Sizes};
 use super::samplers::Samplers;
+use super::stein::SteinRecording;
 use super::{CanvasOptions, Regions};
 use crate::error::{Error, Result};
 use crate::methods::stochsync::BlendMask;
-use crate::methods::{AdamStep, CanvasReg, Medium, Mix, Op, Reg, ViewReg};
+use crate::methods::{CanvasReg, Medium, Mix, Op, Reg, ViewReg};
 use crate::models::Wrap;
 use crate::pipeline::StableDiffusion;
 use crate::schedulers::Level;
@@ -40,6 +41,7 @@ pub(super) struct Work {
     bootstrap: Option<Bootstrap>,
     gradient: Option<Gradient>,
     edit: Option<EditRecording>,
+    stein: Option<SteinRecording>,
     whole: Option<Recording>,
 }
 
@@ -56,13 +58,13 @@ impl Work {
         let sizes = Sizes {
             latent: [count, h, w, c],
             latent_canvas,
-            decoder: model.autoencoder().is_some(),
+            decoder: model.autoencoder().is_some() && plan.shows(),
             interpolation: options.latent_interpolation,
         };
         let mut registers = Registers::new(ctx, space, plan, &sizes)?;
         let samplers = Samplers::new(ctx, model, &mut registers)?;
         let codec = |model: &Arc<StableDiffusion>| ViewCodec::new(model, space, plan, &mut registers);
-        let codec = model.autoencoder().map(codec).transpose()?;
+        let codec = model.autoencoder().filter(|_| plan.shows()).map(codec).transpose()?;
         // Inpainting begins with the whole picture: views are encoded with what the mask will replace, not with a hole.
         if let Some(start) = options.start.as_ref().or(options.keep.as_ref().map(|keep| &keep.rgb)) {
             registers.picture.iter().try_for_each(|picture| picture.write(start))?;
@@ -83,28 +85,48 @@ impl Work {
         }
         let autoencoder = model.autoencoder();
         let bootstrap = Bootstrap::new(ctx, autoencoder, options, &mut registers)?;
-        let optimises = plan.ops.iter().any(|op| matches!(op, Op::Adam(_)));
-        let gradient = if optimises { Some(Gradient::new(ctx, space, &mut registers)?) } else { None };
+        let gradient = Gradient::new(ctx, space, plan, &mut registers)?;
+        let report = gradient.as_ref().map(|gradient| &gradient.report);
+        let stein = SteinRecording::new(ctx, options, &mut registers, report)?;
         let edit = EditRecording::new(ctx, space, options, &mut registers)?;
         let whole = autoencoder.filter(|_| plan.ops.iter().any(|op| matches!(op, Op::DecodeCanvas)));
         let whole = whole.map(|model| record_whole(model, space, &mut registers)).transpose()?;
         let (ctx, medium, recordings) = (ctx.clone(), plan.medium, Recordings::default());
-        Ok(Self { ctx, medium, registers, recordings, codec, samplers, blend, keep, bootstrap, gradient, edit, whole })
+        Ok(Self {
+            ctx,
+            medium,
+            registers,
+            recordings,
+            codec,
+            samplers,
+            blend,
+            keep,
+            bootstrap,
+            gradient,
+            stein,
+            edit,
+            whole,
+        })
     }
 
     /// Every tensor that lives from one step to the next, by name.
     pub(super) fn live(&self) -> Vec<(String, Tensor)> {
         let mut live = self.registers.live();
         if let Some(gradient) = &self.gradient {
-            live.extend(gradient.moments.iter().enumerate().map(|(i, moment)| (format!("moment {i}"), moment.clone())));
+            live.extend(
+                gradient.moments().iter().enumerate().map(|(i, moment)| (format!("moment {i}"), moment.clone())),
+            );
         }
         live
     }
 
-    /// Numbers of the next step of the optimiser.
-    pub(super) fn set_adam(&mut self, step: &AdamStep) {
-        if let Some(gradient) = &mut self.gradient {
-            gradient.set(step);
+    /// Numbers of the next gradient or step of the optimiser.
+    pub(super) fn set_optimisation(&mut self, op: Op) {
+        match (op, &mut self.gradient, &mut self.stein) {
+            (Op::Adam(step), Some(gradient), _) => gradient.set_adam(&step),
+            (Op::Sgd { rate }, Some(gradient), _) => gradient.set_sgd(rate),
+            (Op::Stein(op), _, Some(stein)) => stein.set(&op),
+            _ => {}
         }
     }
 
@@ -112,6 +134,7 @@ impl Work {
     pub(super) fn look(&mut self, views: &[View]) -> Result<()> {
         self.samplers.look(views);
         self.edit.iter_mut().for_each(EditRecording::look);
+        self.stein.as_mut().map_or(Ok(()), |stein| stein.look(views))?;
         self.registers.look(views)
     }
 
@@ -137,7 +160,7 @@ impl Work {
             Op::Evaluate(_) | Op::Blend { .. } | Op::Keep | Op::KeepViews { .. } | Op::Outside | Op::DecodeCanvas => 1,
             Op::Look { .. } | Op::EndStep { .. } => 0,
             Op::Background { .. } => 0,
-            Op::Scatter | Op::Adam(_) | Op::EditStep(_) => 1,
+            Op::Stein(_) | Op::Scatter { .. } | Op::Adam(_) | Op::Sgd { .. } | Op::EditStep(_) => 1,
         })
     }
 
@@ -170,8 +193,9 @@ impl Work {
             Op::Blend { .. } => self.blend.as_mut().map(|(recording, _)| recording),
             Op::Keep => self.keep.as_mut().map(|keep| &mut keep.canvas),
             Op::KeepViews { .. } => self.keep.as_mut().map(|keep| &mut keep.views),
-            Op::Scatter => self.gradient.as_mut().map(|gradient| &mut gradient.scatter),
-            Op::Adam(_) => self.gradient.as_mut().map(|gradient| &mut gradient.adam),
+            Op::Stein(_) => self.stein.as_mut().map(|stein| &mut stein.recording),
+            Op::Scatter { from } => self.gradient.as_mut().and_then(|gradient| gradient.scatter(from)),
+            Op::Adam(_) | Op::Sgd { .. } => self.gradient.as_mut().map(Gradient::step),
             Op::EditStep(_) => self.edit.as_mut().map(|edit| &mut edit.step),
             Op::Outside => self.bootstrap.as_mut().map(|bootstrap| &mut bootstrap.outside),
             Op::DecodeCanvas => self.whole.as_mut(),
@@ -239,7 +263,7 @@ impl Work {
 
     /// Fails when a part of the autoencoder has just written NaN or infinity.
     pub(super) fn check(&mut self, op: Op, part: usize, stage: &str) -> Result<()> {
-        if let (Op::Adam(_), Some(gradient)) = (op, &self.gradient) {
+        if let (Op::Adam(_) | Op::Sgd { .. }, Some(gradient)) = (op, &self.gradient) {
             return gradient.check(stage);
         }
         let rgb = self.medium == Medium::Rgb;

@@ -17,7 +17,7 @@ use super::plan::{AdamStep, CanvasReg, Draw, Evaluate, Medium, Op, Plan, Reg, Vi
 use super::transition::Transition;
 use crate::error::{Error, Result};
 use crate::rng::{Purpose, philox4x32_10};
-use crate::schedulers::{Level, NoiseSchedule};
+use crate::schedulers::NoiseSchedule;
 
 /// What the noise estimate is compared with.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -152,7 +152,7 @@ impl Distillation {
                 }
                 Target::Interval { below, jump } => self.against_interval(&mut ops, noise, (k, t), (below, jump))?,
             }
-            ops.push(Op::Scatter);
+            ops.push(Op::Scatter { from: ViewReg::Clean.into() });
             let rate = self.rate * ((k + 1) as f64 / self.warmup.max(1) as f64).min(1.0);
             ops.push(Op::Adam(AdamStep { rate, betas: [0.9, 0.99], number: k as u32 + 1 }));
             ops.push(Op::EndStep { step: k });
@@ -183,21 +183,13 @@ impl Distillation {
         1.0 - (k as f64 / (0.3 * self.iterations as f64)).min(1.0)
     }
 
-    fn weight(&self, level: Level) -> f64 {
-        match self.weighting {
-            Weighting::Uniform => 1.0,
-            Weighting::Noise => level.noise * level.noise,
-            Weighting::Balanced => level.signal * level.noise,
-        }
-    }
-
     fn against_noise(&self, ops: &mut Vec<Op>, noise: &NoiseSchedule, k: usize, t: usize) -> Result<()> {
         let level = noise.level(t)?;
         let draw = Draw::new(Purpose::Step, k as u32);
         ops.push(mix(ViewReg::State, 0.0, &[(known(), level.signal)], Some((level.noise, draw))));
         ops.push(self.evaluate_noise(noise, t, self.guidance_scale, draw)?);
         // w (ε̂ − ε) with ε = (x_t − √ᾱ x) / σ.
-        let w = self.weight(level);
+        let w = self.weighting.at(level);
         let terms = [(ViewReg::State.into(), -w / level.noise), (known(), w * level.signal / level.noise)];
         ops.push(mix(ViewReg::Clean, w, &terms, None));
         Ok(())
@@ -223,7 +215,7 @@ impl Distillation {
         let terms = [(known(), level.signal), (ViewReg::Kept.into(), level.noise)];
         ops.push(mix(ViewReg::State, 0.0, &terms, None));
         ops.push(self.evaluate_noise(noise, t, self.guidance_scale, draw)?);
-        let w = self.weight(level);
+        let w = self.weighting.at(level);
         ops.push(mix(ViewReg::Clean, w, &[(ViewReg::Kept.into(), -w)], None));
         Ok(())
     }
@@ -251,7 +243,7 @@ impl Distillation {
         });
         ops.push(mix(ViewReg::Kept, 0.0, &[(ViewReg::Clean.into(), 1.0)], None));
         ops.push(self.evaluate_noise(noise, t, self.guidance_scale, draw)?);
-        let w = self.weight(noise.level(t)?);
+        let w = self.weighting.at(noise.level(t)?);
         ops.push(mix(ViewReg::Clean, w, &[(ViewReg::Kept.into(), -w)], None));
         Ok(())
     }

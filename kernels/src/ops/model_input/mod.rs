@@ -37,8 +37,9 @@ pub struct ModelInput<'a> {
     pub scale: f32,
     /// R, how often the state is repeated: guidance rows, r-major.
     pub rows: usize,
-    /// Further channels `[Bc, h, w, Ce]` of type `elem`; Bc is 1, B or R·B and row i takes row i mod Bc.
-    pub cond: Option<&'a Tensor>,
+    /// Further channels `[Bc, h, w, Ce]` of type `elem`; Bc is 1, B or R·B and row i takes row i mod Bc. And how many of the R
+    /// guidance rows see them: the others have zeros.
+    pub cond: Option<(&'a Tensor, usize)>,
     /// Storage type of the result.
     pub elem: Elem,
 }
@@ -55,7 +56,8 @@ struct Params {
     extra: u32,
     x_rows: u32,
     cond_rows: u32,
-    pad: [u32; 3],
+    shown_rows: u32,
+    pad: [u32; 2],
 }
 
 /// `[R·B, h, w, C + Ce]`. The id is for [`params()`] with another scale.
@@ -66,7 +68,8 @@ pub fn model_input(rec: &mut Recorder, input: &ModelInput<'_>) -> (Tensor, Dispa
     assert_eq!(input.x.elem(), Elem::F32, "model_input: x {:?}", input.x.dims());
     assert!(input.rows > 0 && input.elem != Elem::U32, "model_input: {} rows of {}", input.rows, input.elem);
     let dims = result_dims(input);
-    if let Some(cond) = input.cond {
+    if let Some((cond, shown)) = input.cond {
+        assert!(shown <= input.rows, "model_input: {shown} of {} rows see cond", input.rows);
         let c = cond.dims();
         assert!(
             c.len() == 4 && c[1..3] == dims[1..3] && dims[0].is_multiple_of(c[0]) && cond.elem() == input.elem,
@@ -82,7 +85,7 @@ pub fn model_input(rec: &mut Recorder, input: &ModelInput<'_>) -> (Tensor, Dispa
         kernel: &KERNEL,
         store: Store::of(input.elem, rec.context()),
         overrides: &[("COND", if input.cond.is_some() { 1.0 } else { 0.0 })],
-        bind: &[input.x, input.cond.unwrap_or(&unused), &out],
+        bind: &[input.x, input.cond.map_or(&unused, |(cond, _)| cond), &out],
         params: &params(input),
         grid: linear_grid(out.shape().padded_len() / 4, 64, caps.grid),
         flops: out.shape().len() as u64,
@@ -94,7 +97,7 @@ fn result_dims(input: &ModelInput<'_>) -> [usize; 4] {
     let &[batch, height, width, channels] = input.x.dims() else {
         panic!("model_input: x {:?} is not [B, h, w, C]", input.x.dims());
     };
-    let extra = input.cond.map_or(0, |cond| cond.shape().last());
+    let extra = input.cond.map_or(0, |(cond, _)| cond.shape().last());
     [input.rows * batch, height, width, channels + extra]
 }
 
@@ -104,7 +107,8 @@ fn result_dims(input: &ModelInput<'_>) -> [usize; 4] {
 pub fn params(input: &ModelInput<'_>) -> Vec<u8> {
     let out = ImageShape::new("model_input", &result_dims(input));
     let x = input.x.shape();
-    let cond = input.cond.map(Tensor::shape);
+    let cond = input.cond.map(|(cond, _)| cond.shape());
+    let shown = input.cond.map_or(0, |(_, shown)| shown);
     bytemuck::bytes_of(&Params {
         scale: input.scale,
         count: out.count,
@@ -115,7 +119,8 @@ pub fn params(input: &ModelInput<'_>) -> Vec<u8> {
         extra: cond.map_or(0, |c| c.last()) as u32,
         x_rows: x.rows() as u32,
         cond_rows: cond.map_or(1, |c| c.rows()) as u32,
-        pad: [0; 3],
+        shown_rows: (shown * x.rows()) as u32,
+        pad: [0; 2],
     })
     .to_vec()
 }
@@ -125,13 +130,17 @@ mod tests {
     use super::*;
     use crate::check::{Draw, F32_ELEMENTWISE, assert_close, variants};
 
-    fn oracle(x: &[f64], cond: Option<(&[f64], usize)>, channels: usize, scale: f64, rows: usize) -> Vec<f64> {
+    /// Further channels: values, how many, and in how many rows.
+    type Cond<'a> = Option<(&'a [f64], usize, usize)>;
+
+    fn oracle(x: &[f64], cond: Cond<'_>, channels: usize, scale: f64, rows: usize) -> Vec<f64> {
         let pixels = rows * x.len() / channels;
         let mut out = Vec::new();
         for p in 0..pixels {
             out.extend((0..channels).map(|c| scale * x[(p * channels + c) % x.len()]));
-            if let Some((values, extra)) = cond {
-                out.extend((0..extra).map(|c| values[(p * extra + c) % values.len()]));
+            if let Some((values, extra, shown)) = cond {
+                let seen = if p < shown * x.len() / channels { 1.0 } else { 0.0 };
+                out.extend((0..extra).map(|c| seen * values[(p * extra + c) % values.len()]));
             }
         }
         out
@@ -149,10 +158,10 @@ mod tests {
                 let batch = draw.pick(&[1, dims[0], rows * dims[0]]);
                 let (cond, cond0) = variant.normal(&mut draw, &[batch, dims[1], dims[2], extra]).unwrap();
                 let scale = draw.normal() as f32;
-                let with = case % 2 == 1;
-                let input = ModelInput { x: &x, scale, rows, cond: with.then_some(&cond), elem: variant.elem };
+                let (with, shown) = (case % 2 == 1, if case % 4 == 1 { rows } else { draw.below(rows + 1) });
+                let input = ModelInput { x: &x, scale, rows, cond: with.then_some((&cond, shown)), elem: variant.elem };
                 let got = variant.run(|rec| model_input(rec, &input).0).unwrap();
-                let cond0 = with.then_some((&cond0[..], extra));
+                let cond0 = with.then_some((&cond0[..], extra, shown));
                 let expected = oracle(&x0, cond0, dims[3], f64::from(scale), rows);
                 let name = format!("{} case {case} {dims:?} rows {rows} extra {extra}", variant.name);
                 assert_close(&name, &got, &expected, variant.bound(F32_ELEMENTWISE));

@@ -1,5 +1,5 @@
 // out[r B + b, p, :] = (scale x[b, p, :], cond[(r B + b) mod Bc, p, :]): the state R times over (guidance rows), each followed
-// by further input channels (image latents of InstructPix2Pix, mask and latents of inpainting).
+// by further input channels (image latents of InstructPix2Pix, mask and latents of inpainting); zeros from row `shown` B on.
 // Layout: x [B, h, w, C] f32; cond [Bc, h, w, Ce] elem4, Bc divides R B; out [R B, h, w, C + Ce] elem4.
 // Bindings: 0 x, 1 cond (scratch and never read when COND is 0), 2 out.
 // Grid: one invocation per 4-vector of out, workgroups of 64.
@@ -7,7 +7,7 @@
 struct Params {
     scale: f32, count: u32, out4: u32, x4: u32,
     cond4: u32, channels: u32, extra: u32, x_rows: u32,
-    cond_rows: u32, pad0: u32, pad1: u32, pad2: u32,
+    cond_rows: u32, shown_rows: u32, pad0: u32, pad1: u32,
 }
 
 override COND: u32 = 0u;
@@ -23,7 +23,7 @@ fn lane(row: u32, channel: u32) -> f32 {
         return params.scale * x[(row % params.x_rows) * params.x4 + channel / 4u][channel % 4u];
     }
     let c = channel - params.channels;
-    if (c < params.extra) {
+    if (c < params.extra && row < params.shown_rows) {
         return ld(cond[(row % params.cond_rows) * params.cond4 + c / 4u])[c % 4u];
     }
     return 0.0;
