@@ -6,6 +6,7 @@ mod denoise;
 mod job;
 mod pictures;
 mod report;
+mod set_edit;
 mod text;
 mod text_to_image;
 mod tiled;
@@ -22,6 +23,7 @@ pub use canvas::{
 pub use job::{CancelToken, Job, Program, Progress, Status};
 pub use pictures::{CodePicture, PictureCodec, PictureOptions};
 pub use report::{CanvasReport, ReportGeometry};
+pub use set_edit::{EditTexts, SetEdit};
 pub use text::Prompts;
 pub use text_to_image::{Images, InitImage, TextToImage, TextToImageOptions};
 

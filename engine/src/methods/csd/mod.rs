@@ -30,16 +30,12 @@ use crate::rng::{Purpose, philox4x32_10};
 use crate::schedulers::{Level, NoiseSchedule};
 
 /// What noise estimates are compared with.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Baseline {
     /// The noise itself.
     Noise,
     /// The estimate for the source's views.
-    Source {
-        /// Factor of the source's scaled latents as image latents of an `InstructPix2Pix` model; `None`: a model without. Such
-        /// models were trained with unscaled ones: one over the autoencoder's scaling factor. The authors' code has 1.
-        condition: Option<f64>,
-    },
+    Source,
 }
 
 /// How the canvas follows its gradient.
@@ -68,6 +64,9 @@ pub enum Optimiser {
 pub struct Csd {
     /// What estimates are compared with.
     pub baseline: Baseline,
+    /// Factor of the source's scaled latents as image latents of an `InstructPix2Pix` model; `None`: a model without. Such models
+    /// were trained with unscaled ones: one over the autoencoder's scaling factor. The authors' code has 1.
+    pub condition: Option<f64>,
     /// The kernel's bandwidth; `None`: views do not see each other.
     pub coupling: Option<Bandwidth>,
     /// Prompts, each with a region where there are several.
@@ -99,7 +98,8 @@ impl Csd {
     #[must_use]
     pub fn panorama(seed: u64) -> Self {
         Self {
-            baseline: Baseline::Source { condition: None },
+            baseline: Baseline::Source,
+            condition: None,
             coupling: Some(Bandwidth::Guarded),
             prompts: 1,
             iterations: 200,
@@ -177,8 +177,8 @@ impl Csd {
         if self.guidance_scale.iter().any(|scale| !scale.is_finite()) {
             return refuse("cfg-scale", format!("{:?}", self.guidance_scale), "finite numbers".into());
         }
-        match self.baseline {
-            Baseline::Source { condition: Some(factor) } if !factor.is_finite() || factor == 0.0 => {
+        match self.condition {
+            Some(factor) if !factor.is_finite() || factor == 0.0 => {
                 refuse("factor of image latents", factor.to_string(), "a finite number other than 0".into())
             }
             _ => Ok(()),
@@ -226,12 +226,12 @@ impl Csd {
         for prompt in 0..self.prompts {
             ops.push(project(CanvasReg::Canvas, self.targets(ViewReg::Known, prompt)));
         }
-        if let Baseline::Source { condition } = self.baseline {
+        if self.baseline == Baseline::Source {
             ops.push(project(CanvasReg::Source, Reg::Branch(ViewReg::Known, self.prompts)));
-            if let Some(factor) = condition {
-                ops.push(project(CanvasReg::Source, ViewReg::Condition.into()));
-                ops.extend((factor != 1.0).then(|| mix(ViewReg::Condition, factor, &[], None)));
-            }
+        }
+        if let Some(factor) = self.condition {
+            ops.push(project(CanvasReg::Source, ViewReg::Condition.into()));
+            ops.extend((factor != 1.0).then(|| mix(ViewReg::Condition, factor, &[], None)));
         }
         let known = [(ViewReg::Known.into(), level.signal)];
         ops.push(mix(ViewReg::State, 0.0, &known, Some((level.noise, draw))));

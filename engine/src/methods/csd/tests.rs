@@ -54,7 +54,6 @@ fn bad_numbers_are_named() {
     assert!(text(Csd { t_min: 0, ..base.clone() }).contains("found 0 to 500"));
     let optimiser = Optimiser::Sgd { rate: f64::NAN, decay: 0.9, every: 20 };
     assert!(text(Csd { optimiser, ..base.clone() }).starts_with("learning rate: found Sgd { rate: NaN"));
-    let baseline = Baseline::Source { condition: Some(0.0) };
-    assert!(text(Csd { baseline, ..base.clone() }).starts_with("factor of image latents: found 0"));
+    assert!(text(Csd { condition: Some(0.0), ..base.clone() }).starts_with("factor of image latents: found 0"));
     assert!(text(Csd { guidance_scale: [1.0, f64::INFINITY], ..base }).starts_with("cfg-scale"));
 }
