@@ -53,6 +53,11 @@ impl ModelSource {
         Self::at(Root::Embedded { label: "mini (built in)", files: mini::FILES })
     }
 
+    /// The small trained InstructPix2Pix model inside the program: 8 input channels, instructions about the same world.
+    pub fn mini_editor() -> Result<ModelSource> {
+        Self::at(Root::Embedded { label: "mini editor (built in)", files: mini::EDITOR_FILES })
+    }
+
     fn at(root: Root) -> Result<ModelSource> {
         let index = match root.text("model_index.json")? {
             Some(text) => ModelIndex::from_json(&root.name("model_index.json"), &text)?,

@@ -1,29 +1,30 @@
-//! The small trained model that travels inside the program: the files of `model-loader/mini/model`, and the classifier of its
-//! world.
+//! The small trained models that travel inside the program: the files of `model-loader/mini/model`, of the editor beside it,
+//! and the classifier of their world.
 
 use crate::error::Result;
 use crate::weights::Weights;
 
 macro_rules! embed {
-    ($($path:literal),* $(,)?) => {
-        &[$(($path, include_bytes!(concat!("../../mini/model/", $path)))),*]
+    ($($folder:literal: $($path:literal),*;)*) => {
+        &[$($(($path, include_bytes!(concat!("../../mini/", $folder, "/", $path)))),*),*]
     };
 }
 
 /// Path within the model directory, with `/`, and contents.
 pub(crate) static FILES: &[(&str, &[u8])] = embed![
-    "model_index.json",
-    "scheduler/scheduler_config.json",
-    "text_encoder/config.json",
-    "text_encoder/model.safetensors",
-    "tokenizer/merges.txt",
-    "tokenizer/special_tokens_map.json",
-    "tokenizer/tokenizer_config.json",
-    "tokenizer/vocab.json",
-    "unet/config.json",
-    "unet/diffusion_pytorch_model.safetensors",
-    "vae/config.json",
-    "vae/diffusion_pytorch_model.safetensors",
+    "model": "model_index.json", "text_encoder/config.json", "text_encoder/model.safetensors", "unet/config.json",
+        "unet/diffusion_pytorch_model.safetensors", "scheduler/scheduler_config.json", "tokenizer/merges.txt",
+        "tokenizer/special_tokens_map.json", "tokenizer/tokenizer_config.json", "tokenizer/vocab.json", "vae/config.json",
+        "vae/diffusion_pytorch_model.safetensors";
+];
+
+/// The same of the InstructPix2Pix model, which shares all but its UNet and text encoder with the first.
+pub(crate) static EDITOR_FILES: &[(&str, &[u8])] = embed![
+    "editor": "model_index.json", "text_encoder/config.json", "text_encoder/model.safetensors", "unet/config.json",
+        "unet/diffusion_pytorch_model.safetensors";
+    "model": "scheduler/scheduler_config.json", "tokenizer/merges.txt", "tokenizer/special_tokens_map.json",
+        "tokenizer/tokenizer_config.json", "tokenizer/vocab.json", "vae/config.json",
+        "vae/diffusion_pytorch_model.safetensors";
 ];
 
 /// Weights of the classifier, `model-loader/mini/train/classifier.py`.
