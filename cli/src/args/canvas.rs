@@ -42,14 +42,15 @@ pub enum MethodName {
     Sds,
     Sdi,
     Ism,
+    Csd,
     /// One of SyncTweedies' cases 0 to 6.
     Case(u8),
 }
 
 impl ValueEnum for MethodName {
     fn value_variants<'a>() -> &'a [Self] {
-        use MethodName::{Case, Independent, Ism, MultiDiffusion, Sdi, Sds, StochSync, SyncTweedies};
-        const ALL: [MethodName; 14] = [
+        use MethodName::{Case, Csd, Independent, Ism, MultiDiffusion, Sdi, Sds, StochSync, SyncTweedies};
+        const ALL: [MethodName; 15] = [
             StochSync,
             SyncTweedies,
             MultiDiffusion,
@@ -57,6 +58,7 @@ impl ValueEnum for MethodName {
             Sds,
             Sdi,
             Ism,
+            Csd,
             Case(0),
             Case(1),
             Case(2),
@@ -84,6 +86,7 @@ impl MethodName {
             Self::Sds => "sds",
             Self::Sdi => "sdi",
             Self::Ism => "ism",
+            Self::Csd => "csd",
             Self::Case(n) => ["case0", "case1", "case2", "case3", "case4", "case5", "case6"][usize::from(n.min(6))],
         }
     }
@@ -101,7 +104,7 @@ pub struct MethodArgs {
     /// official; small for models with latents below 32x32; upscale with --upscale]
     #[arg(long)]
     pub preset: Option<Preset>,
-    /// Outer steps; of sds, sdi and ism optimisation steps
+    /// Outer steps; of sds, sdi, ism and csd optimisation steps
     #[arg(long, alias = "n-steps")]
     pub steps: Option<usize>,
     /// Classifier-free guidance

@@ -57,7 +57,7 @@ pub fn torus(global: &Global, args: &TorusArgs) -> anyhow::Result<()> {
     let method = Method::new(&common.method, Wish { feather: false, ..canvas.wish() })?;
     if method.needs_all_views() {
         return Err(Failure::usage(format!(
-            "method: found {}, expected stochsync with fresh noise, independent, sds, sdi or ism: patches of a torus \
+            "method: found {}, expected stochsync with fresh noise, independent, sds, sdi, ism or csd: patches of a torus \
              move in every step, and no step shows all of it",
             method.name.name()
         ))

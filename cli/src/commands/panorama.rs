@@ -102,7 +102,8 @@ impl Field {
 fn view_set(args: &PanoramaArgs, method: &Method, used_fov: f64, wish: Wish) -> anyhow::Result<ViewSet> {
     if args.view_set.is_none()
         && args.views.is_none()
-        && let (MethodName::Sds | MethodName::Sdi | MethodName::Ism, Some(row)) = (method.name, Row::named("sds"))
+        && let (MethodName::Sds | MethodName::Sdi | MethodName::Ism | MethodName::Csd, Some(row)) =
+            (method.name, Row::named("sds"))
     {
         // Rings at another angle in each step: a canvas that is optimised keeps what its views never see.
         return Ok(row.views(&AblationSettings::for_latents(wish.cells, 0, wish.seed)));

@@ -118,7 +118,8 @@ fn every_method_and_view_set_draws_a_panorama() {
         pixels(&folder.bytes(&out))
     };
     let mut seen = Vec::new();
-    let methods = ["synctweedies", "multidiffusion", "sds", "sdi", "ism", "case0", "case1", "case3", "case4", "case5"];
+    let methods =
+        ["synctweedies", "multidiffusion", "sds", "sdi", "ism", "csd", "case0", "case1", "case3", "case4", "case5"];
     for method in methods {
         seen.push((method, draw(method, &["--method", method])));
     }

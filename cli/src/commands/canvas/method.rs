@@ -2,7 +2,8 @@
 
 use syncline::methods::ablation::AblationSettings;
 use syncline::methods::{
-    Distillation, Finish, FirstNoise, FuseAt, Medium, Plan, Preset, StateAt, StochSync, Synchronised, TimeGrid,
+    Csd, Distillation, Finish, FirstNoise, FuseAt, Medium, Optimiser, Plan, Preset, StateAt, StochSync, Synchronised,
+    TimeGrid,
 };
 use syncline::schedulers::NoiseSchedule;
 
@@ -47,6 +48,7 @@ enum Kind {
     StochSync(StochSync),
     Synchronised(Synchronised),
     Distillation(Distillation),
+    Csd(Csd),
 }
 
 impl Method {
@@ -74,6 +76,7 @@ impl Method {
                 Kind::Synchronised(synchronised(args, wish, name, base.guidance_scale)?)
             }
             MethodName::Sds | MethodName::Sdi | MethodName::Ism => Kind::Distillation(distillation(args, wish, name)),
+            MethodName::Csd => Kind::Csd(csd(args, wish)),
         };
         Ok(Self { name, preset, kind, base })
     }
@@ -88,6 +91,7 @@ impl Method {
             Kind::StochSync(method) => method.plan(noise, sets),
             Kind::Synchronised(method) => method.plan(noise),
             Kind::Distillation(method) => method.plan(noise, sets),
+            Kind::Csd(method) => method.plan(noise, sets),
         }
     }
 
@@ -101,7 +105,7 @@ impl Method {
         match &self.kind {
             Kind::StochSync(method) => !method.max_stochasticity,
             Kind::Synchronised(method) => method.state_at == StateAt::Views,
-            Kind::Distillation(_) => false,
+            Kind::Distillation(_) | Kind::Csd(_) => false,
         }
     }
 
@@ -120,7 +124,7 @@ impl Method {
         match &self.kind {
             Kind::StochSync(method) => method.medium,
             Kind::Synchronised(method) => method.medium,
-            Kind::Distillation(_) => Medium::Latent,
+            Kind::Distillation(_) | Kind::Csd(_) => Medium::Latent,
         }
     }
 
@@ -130,6 +134,7 @@ impl Method {
             Kind::StochSync(method) => method.steps,
             Kind::Synchronised(method) => method.grid.steps(),
             Kind::Distillation(method) => method.iterations,
+            Kind::Csd(method) => method.iterations,
         }
     }
 
@@ -139,6 +144,7 @@ impl Method {
             Kind::StochSync(method) => method.guidance_scale,
             Kind::Synchronised(method) => method.guidance_scale,
             Kind::Distillation(method) => method.guidance_scale,
+            Kind::Csd(method) => method.guidance_scale[0],
         }
     }
 
@@ -162,7 +168,7 @@ impl Method {
         match &self.kind {
             Kind::StochSync(method) => format!("{:?}", method.solver),
             Kind::Synchronised(_) => "Ddim".to_owned(),
-            Kind::Distillation(_) => "Adam".to_owned(),
+            Kind::Distillation(_) | Kind::Csd(_) => "Adam".to_owned(),
         }
     }
 
@@ -172,6 +178,7 @@ impl Method {
             Kind::StochSync(method) => format!("{method:?}"),
             Kind::Synchronised(method) => format!("{method:?}"),
             Kind::Distillation(method) => format!("{method:?}"),
+            Kind::Csd(method) => format!("{method:?}"),
         }
     }
 }
@@ -237,6 +244,15 @@ fn distillation(args: &MethodArgs, wish: Wish, name: MethodName) -> Distillation
     };
     let guidance_scale = args.cfg_scale.unwrap_or(method.guidance_scale);
     Distillation { guidance_scale, rate: own.rates[number], ..method }
+}
+
+/// Score distillation as for `sds`, by views that see each other.
+fn csd(args: &MethodArgs, wish: Wish) -> Csd {
+    let own = AblationSettings::for_latents(wish.cells, 0, wish.seed);
+    let iterations = args.steps.unwrap_or(own.iterations[0]);
+    let optimiser = Optimiser::Adam { rate: own.rates[0], warmup: iterations / 100 };
+    let guidance_scale = [args.cfg_scale.unwrap_or(own.sds_guidance), 1.0];
+    Csd { optimiser, guidance_scale, finish: Some(wish.finish), ..Csd::generation(iterations, wish.seed) }
 }
 
 /// A switch that would change nothing must not look as if it did.
