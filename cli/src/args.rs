@@ -17,7 +17,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::examples;
 
-pub use ablation::AblationArgs;
+pub use ablation::{AblationArgs, StudyName};
 pub use adapter::{AdapterArgs, Backend};
 pub use canvas::{CanvasArgs, MethodArgs, MethodName, PreviewArg, RunArgs};
 pub use device::{DeviceArgs, Precision};

@@ -71,9 +71,21 @@ pub fn source_options(source: ModelSource, args: &DeviceArgs) -> ModelSource {
 
 /// Loads the model of `-m`, or the one built in.
 pub fn load(args: &DeviceArgs) -> anyhow::Result<Arc<StableDiffusion>> {
+    load_or(args, ModelSource::mini)
+}
+
+/// Loads the model of `-m`, or the built-in one that takes instructions.
+pub fn load_editor(args: &DeviceArgs) -> anyhow::Result<Arc<StableDiffusion>> {
+    load_or(args, ModelSource::mini_editor)
+}
+
+fn load_or(
+    args: &DeviceArgs,
+    built_in: fn() -> syncline_loader::Result<ModelSource>,
+) -> anyhow::Result<Arc<StableDiffusion>> {
     let source = match &args.model {
         Some(path) => ModelSource::open(path)?,
-        None => ModelSource::mini()?,
+        None => built_in()?,
     };
     let source = source_options(source, args);
     let ctx = open(&args.adapter)?;

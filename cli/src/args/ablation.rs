@@ -2,10 +2,17 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::DeviceArgs;
 use crate::examples;
+
+/// A study with a table of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StudyName {
+    /// CSD-Edit with and without its kernel and its source estimate, on panoramas and frames.
+    Csd,
+}
 
 #[derive(Debug, Args)]
 #[command(after_help = examples::ABLATION)]
@@ -27,6 +34,15 @@ pub struct AblationArgs {
     /// Iterations of SDS, SDI and ISM [default: 80,20,24 for models with small latents, 10000,10000,2000 otherwise]
     #[arg(long, value_delimiter = ',', value_name = "SDS,SDI,ISM")]
     pub iterations: Vec<usize>,
+    /// Another study instead, on edits whose truth is known
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub study: Option<StudyName>,
+    /// Folder of a study's pictures (edit/NN, pano/NN, frames/NN with meta.json), as model-loader/mini/train/study.py makes them
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Of each kind of picture in it only the first N
+    #[arg(long, value_name = "N")]
+    pub items: Option<usize>,
     /// Only measure what is there
     #[arg(long)]
     pub measure_only: bool,

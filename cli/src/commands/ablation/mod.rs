@@ -2,6 +2,7 @@
 //! a few numbers in a folder, so it may be stopped at any moment and goes on where it was.
 
 mod measure;
+mod study;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -44,6 +45,9 @@ pub struct Run {
 
 /// Runs what is missing, then measures everything.
 pub fn run(global: &Global, args: &AblationArgs) -> anyhow::Result<()> {
+    if let Some(study) = args.study {
+        return study::run(global, args, study);
+    }
     let rows = rows(args)?;
     let prompts = prompts(args)?;
     if args.seeds.is_empty() || !(args.iterations.is_empty() || args.iterations.len() == 3) {

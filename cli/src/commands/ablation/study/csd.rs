@@ -1,0 +1,225 @@
+//! CSD-Edit in full, without its kernel, and against noise instead of the source's estimate (table 3 of Kim et al. 2023), with an
+//! instructed model on panoramas by windows and on frames.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::json;
+use syncline::jobs::{EditTexts, PictureCodec, PictureOptions, SetEdit};
+use syncline::methods::{Baseline, Csd, Optimiser};
+use syncline::metrics::mini::{Classifier, VIEW_SIDE};
+use syncline::models::Wrap;
+use syncline::pipeline::StableDiffusion;
+use syncline::reproject::{Edges, Raster, resize};
+use syncline::spaces::windows::WindowsOptions;
+use syncline::spaces::{Frames, Space, Windows};
+
+use super::measures::{EditMeasures, wanted};
+use super::{Item, Table, items, read, write, write_tables};
+use crate::args::{AblationArgs, Global};
+use crate::output::{Embedded, Rgb8, Target, contact_sheet};
+use crate::{console, device, progress};
+
+/// Guidance along instruction and picture that the built-in editor was measured with.
+const GUIDANCE: [f64; 2] = [5.0, 1.2];
+
+/// Steps and seed of every run.
+const ITERATIONS: usize = 80;
+const SEED: u64 = 1;
+
+/// A way to edit.
+struct Row {
+    name: &'static str,
+    title: &'static str,
+    change: fn(Csd) -> Csd,
+}
+
+/// All rows; a change of the preset each.
+const ROWS: &[Row] = &[
+    Row { name: "full", title: "CSD-Edit", change: |csd| csd },
+    Row { name: "no-kernel", title: "without the kernel", change: |csd| Csd { coupling: None, ..csd } },
+    Row { name: "no-kernel-strong", title: "without the kernel, as strong", change: as_strong },
+    Row { name: "noise", title: "against noise", change: |csd| Csd { baseline: Baseline::Noise, ..csd } },
+];
+
+/// Views with noise of their own see 1/(B + 1) of each other: without, the rate makes up for it.
+fn as_strong(csd: Csd) -> Csd {
+    let Optimiser::Sgd { rate, decay, every } = csd.optimiser else { return csd };
+    let views = csd.batch.unwrap_or(8) as f64;
+    let optimiser = Optimiser::Sgd { rate: rate * 2.0 * views / (views + 1.0), decay, every };
+    Csd { coupling: None, optimiser, ..csd }
+}
+
+/// What is edited: its kind's folder, preset and space.
+struct Kind {
+    name: &'static str,
+    title: &'static str,
+    method: fn() -> Csd,
+}
+
+const KINDS: [Kind; 2] = [
+    Kind { name: "pano", title: "panoramas by windows of 72°, 4 at a time", method: || sized(Csd::panorama(SEED)) },
+    Kind { name: "frames", title: "frames, all together", method: || sized(Csd::frames(SEED)) },
+];
+
+/// Numbers for latents of 16 x 16, where a step means less than in those of 64 x 64.
+fn sized(csd: Csd) -> Csd {
+    let optimiser = Optimiser::Sgd { rate: 2.0, decay: 0.9, every: 20 };
+    Csd { iterations: ITERATIONS, optimiser, ..csd }
+}
+
+pub fn run(global: &Global, args: &AblationArgs) -> anyhow::Result<Vec<PathBuf>> {
+    let (mut text, mut numbers, mut written) = (String::new(), Vec::new(), Vec::new());
+    let editor = (!args.measure_only).then(|| device::load_editor(&args.device)).transpose()?;
+    let classifier = Classifier::mini()?;
+    for kind in KINDS {
+        let items = items(args, kind.name)?;
+        let mut table = Table { columns: vec!["row".into(), "what".into(), "items".into()], rows: Vec::new() };
+        table.columns.extend(EditMeasures::columns().map(|(title, ..)| title.to_owned()));
+        if let Some(editor) = &editor {
+            for (item, row) in items.iter().flat_map(|item| ROWS.iter().map(move |row| (item, row))) {
+                sample(global, args, editor, (&kind, item, row))?;
+            }
+        }
+        let mut measured = |name: &str, title: &str, edited: &dyn Fn(&Item) -> anyhow::Result<Raster>| {
+            let of = |item: &Item| {
+                let views = |raster: Raster| views(&raster);
+                let [source, target] = truth(item)?.map(views);
+                Ok(EditMeasures::of(&classifier, [&source, &target, &views(edited(item)?)], wanted(&item.meta)?))
+            };
+            let all: Vec<EditMeasures> = items.iter().map(of).collect::<anyhow::Result<_>>()?;
+            let first = [name.to_owned(), title.to_owned(), all.len().to_string()];
+            table.rows.push([&first[..], &EditMeasures::cells(&all)].concat());
+            numbers.push(json!({ "kind": kind.name, "row": name, "items": items, "measures": all }));
+            anyhow::Ok(())
+        };
+        measured("source", "not edited", &|item| Ok(truth(item)?[0].clone()))?;
+        measured("truth", "as it should be", &|item| Ok(truth(item)?[1].clone()))?;
+        for row in ROWS {
+            measured(row.name, row.title, &|item| read(&path(args, item, row)))?;
+        }
+        text += &format!("{} {}\n\n{}\n", items.len(), kind.title, table.markdown());
+        written.push(sheet(args, &kind, &items)?);
+    }
+    written.extend(write_tables(global, args, "csd", &text, &json!(numbers))?);
+    Ok(written)
+}
+
+fn path(args: &AblationArgs, item: &Item, row: &Row) -> PathBuf {
+    args.output.join(format!("csd_{}_{}.png", item.file_name(), row.name))
+}
+
+/// Source and target: a strip, or frames one below the other.
+fn truth(item: &Item) -> anyhow::Result<[Raster; 2]> {
+    if item.folder.join("source.png").is_file() {
+        return Ok([read(&item.folder.join("source.png"))?, read(&item.folder.join("target.png"))?]);
+    }
+    let stacked = |folder: PathBuf| {
+        let mut files: Vec<PathBuf> =
+            std::fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "png"));
+        files.sort();
+        let frames = files.iter().map(|file| read(file)).collect::<anyhow::Result<Vec<_>>>()?;
+        let [height, width] = frames.first().map_or([0; 2], |frame| frame.size);
+        let size = [frames.len() * height, width];
+        Ok::<_, anyhow::Error>(Raster::new(size, frames.into_iter().flat_map(|frame| frame.rgb).collect()))
+    };
+    Ok([stacked(item.folder.clone())?, stacked(item.folder.join("target"))?])
+}
+
+/// Square views side by side, or below each other.
+fn views(raster: &Raster) -> Vec<Vec<f32>> {
+    let [height, width] = raster.size;
+    let (rows, columns) = (height / VIEW_SIDE, width / VIEW_SIDE);
+    let view = |i: usize| {
+        let (top, left) = (i / columns * VIEW_SIDE, i % columns * VIEW_SIDE);
+        (top..top + VIEW_SIDE).flat_map(|y| raster.rgb[(y * width + left) * 3..][..VIEW_SIDE * 3].to_vec()).collect()
+    };
+    (0..rows * columns).map(view).collect()
+}
+
+fn sample(
+    global: &Global,
+    args: &AblationArgs,
+    editor: &Arc<StableDiffusion>,
+    (kind, item, row): (&Kind, &Item, &Row),
+) -> anyhow::Result<()> {
+    let file = path(args, item, row);
+    if file.is_file() {
+        return Ok(());
+    }
+    let begin = Instant::now();
+    let [source, _] = truth(item)?;
+    let [height, width] = source.size;
+    // A strip is coded as a whole, frames one by one.
+    let strip = height == VIEW_SIDE;
+    let space: Box<dyn Space> = if strip {
+        let (window, stride, wrap) = ([VIEW_SIDE; 2], [VIEW_SIDE, VIEW_SIDE / 4], [false, true]);
+        Box::new(Windows::new(&WindowsOptions {
+            canvas: source.size,
+            window,
+            stride,
+            wrap,
+            ..WindowsOptions::default()
+        })?)
+    } else {
+        Box::new(Frames::new(height / VIEW_SIDE, [VIEW_SIDE, width])?)
+    };
+    let options = PictureOptions { wrap: Wrap { x: strip, y: false }, ..PictureOptions::default() };
+    let mut codec = PictureCodec::new(editor, [VIEW_SIDE, width], options)?;
+    let part = VIEW_SIDE * width * 3;
+    let latents: Vec<Vec<f32>> =
+        source.rgb.chunks_exact(part).map(|rgb| codec.encode(rgb)).collect::<Result<_, _>>()?;
+    let instructions = vec![item.meta.instruction.clone()];
+    let set = SetEdit {
+        method: (row.change)((kind.method)()),
+        space,
+        source: latents.concat(),
+        texts: EditTexts::Instructions { instructions, negative: String::new(), guidance: GUIDANCE },
+        regions: None,
+        latent_canvas: None,
+        seed: SEED,
+    };
+    let result = progress::run(global, set.program(editor)?)?;
+    let decoded = result.canvas.chunks_exact(codec.latent_len()).map(|latents| codec.decode(latents));
+    let rgb: Vec<Vec<f32>> = decoded.collect::<Result<_, _>>()?;
+    write(&file, &Raster::new(source.size, rgb.concat()))?;
+    if !global.quiet && !global.json {
+        let seconds = begin.elapsed().as_secs_f64();
+        console::note(format_args!("{}, {}: {seconds:.1} s, \"{}\"", item.name, row.title, item.meta.instruction));
+    }
+    Ok(())
+}
+
+/// An item in each line: source, truth, and what each row made of it, at half size.
+fn sheet(args: &AblationArgs, kind: &Kind, items: &[Item]) -> anyhow::Result<PathBuf> {
+    let mut tiles = Vec::new();
+    for item in items {
+        let [source, target] = truth(item)?;
+        let edited = ROWS.iter().map(|row| read(&path(args, item, row))).collect::<anyhow::Result<Vec<_>>>()?;
+        for raster in [source, target].into_iter().chain(edited) {
+            let raster = beside(&raster);
+            let [height, width] = [raster.size[0] / 2, raster.size[1] / 2];
+            tiles.push(Rgb8::from_unit(width, height, &resize(&raster, [height, width], Edges::Clamp).rgb)?);
+        }
+    }
+    let sheet = contact_sheet(&tiles, 2 + ROWS.len(), 4);
+    Ok(Target::check(&args.output.join(format!("csd_{}.png", kind.name)), true)?
+        .write_png(&sheet, &Embedded::default())?)
+}
+
+/// Of frames the first, a middle and the last, side by side; a strip as it is.
+fn beside(raster: &Raster) -> Raster {
+    let [height, width] = raster.size;
+    if height == VIEW_SIDE {
+        return raster.clone();
+    }
+    let count = height / VIEW_SIDE;
+    let chosen = [0, count / 2, count - 1];
+    let row = |y: usize| {
+        let line = move |i: usize| &raster.rgb[(i * VIEW_SIDE + y) * width * 3..][..width * 3];
+        chosen.into_iter().flat_map(line).copied()
+    };
+    Raster::new([VIEW_SIDE, 3 * width], (0..VIEW_SIDE).flat_map(row).collect())
+}
