@@ -10,6 +10,7 @@ use half::f16;
 use serde_json::{Value, json};
 use syncline_kernels::check::{Draw, Variant, nmse, variants};
 use syncline_kernels::gpu::{Access, DispatchView, Recorder, Store};
+use syncline_kernels::ops::couple::{self, Couple, CoupleScalars};
 use syncline_kernels::ops::fuse_views::{FuseScalars, FuseViews, Weight, fuse_views};
 use syncline_kernels::ops::noise::{Noise, NoiseKey, noise};
 use syncline_kernels::ops::project_renoise::{ProjectRenoise, Projection, RenoiseScalars, project_renoise};
@@ -195,7 +196,7 @@ fn add_sampling_cases(suite: &mut Suite, folder: &Path, variant: &Variant) {
         let values: Vec<f64> = (0..dims.iter().product()).map(|_| draw.normal()).collect();
         variant.tensor_as(&values, dims, Elem::F32).unwrap().0
     };
-    let (x, clean, partner) = (float(&dims), float(&dims), float(&dims));
+    let (x, clean) = (float(&dims), float(&dims));
     let (canvas, coverage) = (float(&[16, 30, 3]), float(&[16, 30]));
     let out = variant.normal(&mut Draw::new(9), &[4, 8, 8, 4]).unwrap().0;
     let scalars = StepScalars {
@@ -206,13 +207,16 @@ fn add_sampling_cases(suite: &mut Suite, folder: &Path, variant: &Variant) {
         next_clean: 0.6,
         next_prev_clean: -0.1,
         next_noise: 0.3,
-        pull: 0.25,
         key,
         ..StepScalars::default()
     };
     suite.case(folder, variant, |rec| {
         let noise = StepNoise::Keyed(&views);
-        step(rec, &Step { x: &x, out: &out, clean: &clean, partner: Some(&partner), noise, scalars });
+        step(rec, &Step { x: &x, out: &out, clean: &clean, noise, scalars });
+    });
+    suite.case(folder, variant, |rec| {
+        let scalars = CoupleScalars { push: [0.1; couple::MAX_BRANCHES], first_view: 0 };
+        couple::couple(rec, &Couple { x: &x, clean: &clean, branches: 2, scalars });
     });
     let turned = |azimuth: f64| Camera::centred(rotation(azimuth, 0.3, 0.1), 1.2, [12, 10]);
     let words = upload_words(&variant.ctx, &[turned(3.0).words(), turned(-0.4).words()]).unwrap();

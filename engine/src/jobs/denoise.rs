@@ -130,7 +130,7 @@ impl Denoise {
         finite(&mut rec, &out, &report);
         let scalars = StepScalars::default();
         let step_noise = noise.as_step_noise();
-        let step = step(&mut rec, &Step { x: &x, out: &out, clean: &clean, partner: None, noise: step_noise, scalars });
+        let step = step(&mut rec, &Step { x: &x, out: &out, clean: &clean, noise: step_noise, scalars });
         finite(&mut rec, &x, &report);
         let guidance = *denoiser.guidance();
         let recording = rec.finish()?;
@@ -165,7 +165,6 @@ impl Denoise {
             next_clean: c.next_clean as f32,
             next_prev_clean: c.next_prev_clean as f32,
             next_noise: c.next_noise as f32,
-            pull: 0.0,
             key: fresh.key,
         };
         self.recording.set_params(self.step, &step::params(self.x.dims(), rows, &scalars));

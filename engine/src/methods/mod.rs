@@ -2,6 +2,7 @@
 //! loop of `jobs` runs.
 
 pub mod ablation;
+pub mod coupled;
 pub mod csd;
 pub mod distillation;
 pub mod editing;
@@ -12,6 +13,7 @@ pub mod stochsync;
 pub mod sync_sde;
 mod transition;
 
+pub use coupled::{Bounds, Composed, Coupled, FlowStep, JointGrid, JointStep, Langevin, ModelLevels};
 pub use csd::{Baseline, Csd, Optimiser};
 pub use distillation::{Distillation, Target, Weighting};
 pub use editing::{Dds, EditGrid, EditStep, FlowEdit, Form, Inversion, PathVariance, Pull, SdEdit, SourcePath};

@@ -3,6 +3,8 @@
 use syncline_kernels::ops::stein::Bandwidth;
 
 pub(in crate::methods) use super::registers::{CanvasReg, Reg, ViewReg};
+use syncline_kernels::ops::couple::MAX_BRANCHES;
+
 use crate::guidance::MAX_ROWS;
 use crate::rng::Purpose;
 use crate::schedulers::{Level, NoiseSchedule, PredictionType, SchedulerError, StepCoefficients};
@@ -168,6 +170,13 @@ pub enum Op {
     Mix(Mix),
     /// An evaluation.
     Evaluate(Evaluate),
+    /// The state of each branch, pushed toward the others' clean estimates: x_k += push_k · (mean of their clean - its own).
+    Couple {
+        /// Push of each branch; further entries are not read.
+        push: [f64; MAX_BRANCHES],
+        /// Views of each branch below this one are left alone.
+        first_view: usize,
+    },
     /// State = noised [`ViewReg::Known`] wherever the soft border mask is below `threshold`.
     Blend {
         /// Level of the state.

@@ -4,6 +4,7 @@ pub mod adam;
 pub mod attention;
 pub mod conv2d;
 pub mod convert;
+pub mod couple;
 pub mod edit_step;
 pub mod embed_tokens;
 pub mod finite;
@@ -51,6 +52,7 @@ pub const KERNELS: &[&Kernel] = &[
     &conv2d::KERNEL_LANES,
     &convert::KERNEL,
     &convert::KERNEL_WIDE,
+    &couple::KERNEL,
     &edit_step::KERNEL,
     &embed_tokens::KERNEL,
     &finite::KERNEL,

@@ -110,7 +110,8 @@ pub fn run(model: Mixture, plan: Plan, space: &Crops, seed: u64) -> CanvasResult
 }
 
 /// Analytic models have no decoder.
-fn without_picture(mut plan: Plan) -> Plan {
+#[must_use]
+pub fn without_picture(mut plan: Plan) -> Plan {
     plan.ops.retain(|op| !matches!(op, Op::Fuse { to: CanvasReg::Picture, .. } | Op::DecodeCanvas));
     plan
 }

@@ -1,7 +1,9 @@
 //! Denoisers in closed form: methods are tested against mathematics, not against themselves.
 
 mod crops;
+mod pairs;
 mod velocity;
+mod zero;
 
 use std::sync::Arc;
 
@@ -16,8 +18,10 @@ use syncline::spaces::View;
 use syncline_kernels::gpu::{Access, Context, Kernel, Launch, Recorder, Recording, Store};
 use syncline_kernels::tensor::{Elem, Tensor};
 
-pub use crops::{Crops, GAUSS, TWO, context, mixture, run, schedule, worst};
+pub use crops::{Crops, GAUSS, TWO, context, mixture, run, schedule, without_picture, worst};
+pub use pairs::{TWELVE, branches, coupled, neighbourly, planned, sample, two_models, views};
 pub use velocity::{VELOCITY, Velocity};
+pub use zero::Zero;
 
 /// See `mixture.wgsl`.
 pub const KERNEL: Kernel = Kernel {
@@ -96,6 +100,12 @@ impl Mixture {
     pub fn predicting_v(mut self) -> Self {
         self.noise = NoiseSchedule::stable_diffusion(PredictionType::VPrediction);
         self
+    }
+
+    /// The same, trained on another table.
+    #[must_use]
+    pub fn trained_on(self, noise: NoiseSchedule) -> Self {
+        Self { noise, ..self }
     }
 
     /// The same, looking at the right neighbour, too.

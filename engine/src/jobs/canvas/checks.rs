@@ -1,9 +1,11 @@
 //! What is refused before anything is allocated.
 
+use syncline_kernels::ops::couple::MAX_BRANCHES;
+
 use super::CanvasOptions;
 use super::model::CanvasModel;
 use crate::error::{Error, Result};
-use crate::methods::{CanvasReg, Medium, Op, Plan, Reg, ViewReg};
+use crate::methods::{CanvasReg, Medium, Mix, Op, Plan, Reg, ViewReg};
 
 /// Refuses what cannot run.
 pub(super) fn check_options<M: CanvasModel>(model: &M, options: &CanvasOptions) -> Result<()> {
@@ -89,9 +91,20 @@ fn check_branches<M: CanvasModel>(model: &M, options: &CanvasOptions) -> Result<
     if plan.branches == 0 || !views.is_multiple_of(plan.branches) {
         return refuse("branches", plan.branches.to_string(), format!("a divisor of the space's {views} views"));
     }
-    let named = plan.registers().filter_map(crate::methods::Reg::branch).max();
+    let named = plan.registers().filter_map(Reg::branch).max();
     if let Some(branch) = named.filter(|branch| *branch >= plan.branches) {
         return refuse("branch", branch.to_string(), format!("below {}", plan.branches));
+    }
+    // To the GPU they are one buffer, which a dispatch cannot read and write.
+    let register = |reg: Reg| if let Reg::View(reg) | Reg::Branch(reg, _) = reg { Reg::View(reg) } else { reg };
+    let same = |mix: &Mix| mix.terms.iter().flatten().any(|(term, _)| register(*term) == register(mix.target));
+    if let Some(Op::Mix(mix)) = plan.ops.iter().find(|op| matches!(op, Op::Mix(mix) if same(mix))) {
+        let found = format!("{:?} of terms {:?}", mix.target, mix.terms.map(|term| term.map(|(reg, _)| reg)));
+        return refuse("sum", found, "terms in other registers than the target, by way of another one".into());
+    }
+    let couples = plan.ops.iter().any(|op| matches!(op, Op::Couple { .. }));
+    if couples && !(2..=MAX_BRANCHES).contains(&plan.branches) {
+        return refuse("coupled branches", plan.branches.to_string(), format!("2 to {MAX_BRANCHES}"));
     }
     let denoisers = model.denoisers().len();
     let asked = plan.ops.iter().filter_map(|op| if let Op::Evaluate(e) = op { Some(e.model) } else { None }).max();

@@ -5,6 +5,7 @@ mod branched;
 mod checkpoint;
 mod checks;
 mod codec;
+mod couple;
 mod edit;
 mod gradient;
 mod keep;

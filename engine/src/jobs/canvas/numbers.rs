@@ -34,6 +34,11 @@ impl<M: CanvasModel> CanvasProgram<M> {
             Op::KeepViews { level, .. } => work.set_keep_views(level, key)?,
             Op::EditStep(step) => work.set_edit(&step, key)?,
             Op::Stein(_) | Op::Adam(_) | Op::Sgd { .. } => work.set_optimisation(op),
+            Op::Couple { push, first_view } => {
+                if let Some(coupling) = &mut work.coupling {
+                    coupling.set(push, first_view);
+                }
+            }
             Op::Background { .. } => work.paint_background(&self.views, key)?,
             _ => {}
         }

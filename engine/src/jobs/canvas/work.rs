@@ -11,6 +11,7 @@ use syncline_kernels::tensor::{Elem, Tensor};
 
 use super::bootstrap::Bootstrap;
 use super::codec::ViewCodec;
+use super::couple::Coupling;
 use super::edit::EditRecording;
 use super::gradient::Gradient;
 use super::keep::KeepRecordings;
@@ -42,6 +43,7 @@ pub(super) struct Work {
     gradient: Option<Gradient>,
     edit: Option<EditRecording>,
     stein: Option<SteinRecording>,
+    pub(super) coupling: Option<Coupling>,
     whole: Option<Recording>,
 }
 
@@ -89,6 +91,7 @@ impl Work {
         let report = gradient.as_ref().map(|gradient| &gradient.report);
         let stein = SteinRecording::new(ctx, options, &mut registers, report)?;
         let edit = EditRecording::new(ctx, space, options, &mut registers)?;
+        let coupling = Coupling::new(ctx, plan, &mut registers)?;
         let whole = autoencoder.filter(|_| plan.ops.iter().any(|op| matches!(op, Op::DecodeCanvas)));
         let whole = whole.map(|model| record_whole(model, space, &mut registers)).transpose()?;
         let (ctx, medium, recordings) = (ctx.clone(), plan.medium, Recordings::default());
@@ -105,6 +108,7 @@ impl Work {
             gradient,
             stein,
             edit,
+            coupling,
             whole,
         })
     }
@@ -160,7 +164,7 @@ impl Work {
             Op::Evaluate(_) | Op::Blend { .. } | Op::Keep | Op::KeepViews { .. } | Op::Outside | Op::DecodeCanvas => 1,
             Op::Look { .. } | Op::EndStep { .. } => 0,
             Op::Background { .. } => 0,
-            Op::Stein(_) | Op::Scatter { .. } | Op::Adam(_) | Op::Sgd { .. } | Op::EditStep(_) => 1,
+            Op::Stein(_) | Op::Scatter { .. } | Op::Adam(_) | Op::Sgd { .. } | Op::EditStep(_) | Op::Couple { .. } => 1,
         })
     }
 
@@ -197,6 +201,7 @@ impl Work {
             Op::Scatter { from } => self.gradient.as_mut().and_then(|gradient| gradient.scatter(from)),
             Op::Adam(_) | Op::Sgd { .. } => self.gradient.as_mut().map(Gradient::step),
             Op::EditStep(_) => self.edit.as_mut().map(|edit| &mut edit.step),
+            Op::Couple { .. } => self.coupling.as_mut().map(|coupling| &mut coupling.recording),
             Op::Outside => self.bootstrap.as_mut().map(|bootstrap| &mut bootstrap.outside),
             Op::DecodeCanvas => self.whole.as_mut(),
             _ => None,

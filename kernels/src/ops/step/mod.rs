@@ -1,8 +1,7 @@
-//! One sampler step in one dispatch: guidance, clean estimate, pull toward a partner, update, fresh noise.
+//! One sampler step in one dispatch: guidance, clean estimate, update, fresh noise.
 //!
 //! The coefficients are the scheduler's; every sampler here is linear in the state, the guided model output, the clean
-//! estimate, the previous clean estimate and noise. The pull moves the clean estimate before the update uses it, so a
-//! sampler that is to follow the pulled estimate must be written in `next_clean` and `next_x` (`next_out` zero).
+//! estimate, the previous clean estimate and noise.
 
 #[cfg(test)]
 mod oracle;
@@ -19,18 +18,11 @@ pub const KERNEL: Kernel = Kernel {
     name: "step",
     source: include_str!("step.wgsl"),
     libs: &[GRID, PHILOX, ANGLES],
-    access: &[Access::Read, Access::Read, Access::Read, Access::Read, Access::ReadWrite, Access::ReadWrite],
+    access: &[Access::Read, Access::Read, Access::Read, Access::ReadWrite, Access::ReadWrite],
     params: size_of::<Params>(),
     subgroups: false,
     stores: &Store::ALL,
-    variants: &[
-        &[("PARTNER", 0.0), ("NOISE", 0.0)],
-        &[("PARTNER", 0.0), ("NOISE", 1.0)],
-        &[("PARTNER", 0.0), ("NOISE", 2.0)],
-        &[("PARTNER", 1.0), ("NOISE", 0.0)],
-        &[("PARTNER", 1.0), ("NOISE", 1.0)],
-        &[("PARTNER", 1.0), ("NOISE", 2.0)],
-    ],
+    variants: &[&[("NOISE", 0.0)], &[("NOISE", 1.0)], &[("NOISE", 2.0)]],
 };
 
 /// Shapes of real runs: `[B, h, w, C]` and rows of model output per view.
@@ -69,14 +61,12 @@ pub struct StepScalars {
     pub next_x: f32,
     /// Factor of the guided output in the next x.
     pub next_out: f32,
-    /// Factor of the (pulled) clean estimate in the next x.
+    /// Factor of the clean estimate in the next x.
     pub next_clean: f32,
     /// Factor of the previous step's clean estimate in the next x. Zero: it is not read.
     pub next_prev_clean: f32,
     /// Factor of fresh unit noise in the next x. Zero: none is drawn.
     pub next_noise: f32,
-    /// How far the clean estimate moves to the partner's: 0 not at all, 1 all the way.
-    pub pull: f32,
     /// Which noise, for [`StepNoise::Keyed`].
     pub key: NoiseKey,
 }
@@ -90,8 +80,6 @@ pub struct Step<'a> {
     pub out: &'a Tensor,
     /// Clean estimate, `[B, h, w, C]` f32: holds the previous step's, receives this step's.
     pub clean: &'a Tensor,
-    /// Clean estimate to be pulled to, `[B, h, w, C]` f32.
-    pub partner: Option<&'a Tensor>,
     /// Fresh noise.
     pub noise: StepNoise<'a>,
     /// The scheduler's coefficients and the guidance.
@@ -110,13 +98,11 @@ struct Params {
     next_clean: f32,
     next_prev_clean: f32,
     next_noise: f32,
-    pull: f32,
     count: u32,
     c4: u32,
     channels: u32,
     pixels: u32,
     rows: u32,
-    pad: [u32; 3],
 }
 
 /// One step of all views, in place. The id is for [`params()`] of the next step.
@@ -133,13 +119,12 @@ pub fn step(rec: &mut Recorder, step: &Step<'_>) -> DispatchId {
         StepNoise::Drawn(noise) => (noise, &unused, 1.0),
         StepNoise::Keyed(views) => (&unused, views, 2.0),
     };
-    let partner_mode = if step.partner.is_some() { 1.0 } else { 0.0 };
     let caps = rec.context().caps();
     rec.launch(&Launch {
         kernel: &KERNEL,
         store: Store::of(step.out.elem(), rec.context()),
-        overrides: &[("PARTNER", partner_mode), ("NOISE", noise_mode)],
-        bind: &[step.out, step.partner.unwrap_or(&unused), noise, views, step.x, step.clean],
+        overrides: &[("NOISE", noise_mode)],
+        bind: &[step.out, noise, views, step.x, step.clean],
         params: &params(dims, rows, &step.scalars),
         grid: linear_grid(shape.count as usize, 64, caps.grid),
         flops: (2 * rows as u64 + 12) * step.x.shape().len() as u64,
@@ -156,9 +141,7 @@ fn assert_shapes(step: &Step<'_>, dims: &[usize]) -> usize {
     let rows = out[0] / dims[0];
     assert!((1..=MAX_ROWS).contains(&rows), "step: {rows} rows of output per view, at most {MAX_ROWS}");
     let drawn = if let StepNoise::Drawn(noise) = step.noise { Some(noise) } else { None };
-    for (name, tensor) in
-        [("x", Some(step.x)), ("clean", Some(step.clean)), ("partner", step.partner), ("noise", drawn)]
-    {
+    for (name, tensor) in [("x", Some(step.x)), ("clean", Some(step.clean)), ("noise", drawn)] {
         let Some(tensor) = tensor else { continue };
         assert!(
             tensor.dims() == dims && tensor.elem() == Elem::F32,
@@ -191,13 +174,11 @@ pub fn params(dims: &[usize], rows: usize, scalars: &StepScalars) -> Vec<u8> {
         next_clean: scalars.next_clean,
         next_prev_clean: scalars.next_prev_clean,
         next_noise: scalars.next_noise,
-        pull: scalars.pull,
         count: shape.count,
         c4: shape.c4,
         channels: shape.channels,
         pixels: shape.pixels,
         rows: rows as u32,
-        pad: [0; 3],
     })
     .to_vec()
 }

@@ -14,7 +14,6 @@ fn random_scalars(draw: &mut Draw) -> StepScalars {
         next_clean: number(),
         next_prev_clean: number(),
         next_noise: number(),
-        pull: number().abs().min(1.0),
         key: NoiseKey { seed: 77, trajectory: 1, purpose: 5 << 16, step: 3 },
     }
 }
@@ -35,7 +34,7 @@ fn matches_the_oracle_on_random_shapes() {
         let mut draw = Draw::new(21);
         for case in 0..200 {
             let dims = [1 + draw.below(4), draw.dim(20), draw.dim(20), draw.dim(9)];
-            let (rows, noise_mode, coupled) = (1 + case % MAX_ROWS, case / 4 % 3, case / 12 % 2 == 1);
+            let (rows, noise_mode) = (1 + case % MAX_ROWS, case / 4 % 3);
             let scalars = random_scalars(&mut draw);
             let float = |draw: &mut Draw| {
                 let values: Vec<f64> = (0..dims.iter().product()).map(|_| draw.normal()).collect();
@@ -43,7 +42,6 @@ fn matches_the_oracle_on_random_shapes() {
             };
             let (x, x0) = float(&mut draw);
             let (clean, clean0) = float(&mut draw);
-            let (partner, partner0) = float(&mut draw);
             let (drawn, drawn0) = float(&mut draw);
             let (out, out0) = variant.normal(&mut draw, &[rows * dims[0], dims[1], dims[2], dims[3]]).unwrap();
             let ids: Vec<u32> = (0..dims[0]).map(|_| draw.below(100) as u32).collect();
@@ -51,11 +49,9 @@ fn matches_the_oracle_on_random_shapes() {
             let noise = [StepNoise::None, StepNoise::Drawn(&drawn), StepNoise::Keyed(&views)][noise_mode];
             let keyed = noise::oracle::noise(dims, &scalars.key, &ids);
             let noise0 = [None, Some(&drawn0[..]), Some(&keyed[..])][noise_mode];
-            let input =
-                Inputs { x: &x0, out: &out0, clean: &clean0, partner: coupled.then_some(&partner0), noise: noise0 };
+            let input = Inputs { x: &x0, out: &out0, clean: &clean0, noise: noise0 };
             let (expected_x, expected_clean) = oracle::step(&input, &scalars);
-            let partner = coupled.then_some(&partner);
-            let got = run(&variant, &Step { x: &x, out: &out, clean: &clean, partner, noise, scalars });
+            let got = run(&variant, &Step { x: &x, out: &out, clean: &clean, noise, scalars });
             let name = format!("{} case {case} {dims:?} rows {rows}", variant.name);
             // x and clean are f32 in every variant and the oracle starts from the stored output: f32 bound throughout.
             assert_close(&format!("{name} x"), &got.0, &expected_x, F32_ELEMENTWISE);
@@ -76,29 +72,25 @@ fn what_has_factor_zero_is_not_read() {
         let scalars =
             StepScalars { guidance: [1.0, 0.0, 0.0, 0.0], clean_out: 0.5, next_clean: 3.0, ..StepScalars::default() };
         let noise = StepNoise::Drawn(&nan);
-        let got = run(&variant, &Step { x: &x, out: &out, clean: &clean, partner: Some(&nan), noise, scalars });
+        let got = run(&variant, &Step { x: &x, out: &out, clean: &clean, noise, scalars });
         assert_eq!(got, (vec![3.0; 24], vec![1.0; 24]), "{}", variant.name);
     }
 }
 
 #[test]
-fn pull_interpolates_and_a_replay_takes_new_scalars() {
+fn a_replay_takes_new_scalars() {
     let variant = &variants().unwrap()[0];
     let dims = [1, 1, 2, 4];
     let (x, _) = variant.tensor(&[0.0; 8], &dims).unwrap();
     let (out, _) = variant.tensor(&[1.0; 8], &dims).unwrap();
-    let (partner, _) = variant.tensor(&[5.0; 8], &dims).unwrap();
     let (clean, _) = variant.tensor(&[0.0; 8], &dims).unwrap();
     let base =
         StepScalars { guidance: [1.0, 0.0, 0.0, 0.0], clean_out: 1.0, next_clean: 1.0, ..StepScalars::default() };
     let mut rec = Recorder::new(&variant.ctx);
-    let id = step(
-        &mut rec,
-        &Step { x: &x, out: &out, clean: &clean, partner: Some(&partner), noise: StepNoise::None, scalars: base },
-    );
+    let id = step(&mut rec, &Step { x: &x, out: &out, clean: &clean, noise: StepNoise::None, scalars: base });
     let mut recording = rec.finish().unwrap();
-    for (pull, expected) in [(0.0, 1.0), (0.25, 2.0), (1.0, 5.0)] {
-        recording.set_params(id, &params(&dims, 1, &StepScalars { pull, ..base }));
+    for (clean_out, expected) in [(1.0, 1.0), (0.25, 0.25), (-3.0, -3.0)] {
+        recording.set_params(id, &params(&dims, 1, &StepScalars { clean_out, ..base }));
         recording.run().unwrap();
         assert_eq!(variant.ctx.read(&x).unwrap(), [expected; 8]);
         assert_eq!(variant.ctx.read(&clean).unwrap(), [expected; 8]);
@@ -124,7 +116,7 @@ fn a_batch_equals_single_steps_to_the_byte() {
             let ids: Vec<u32> = (first..first + dims[0]).map(|v| v as u32).collect();
             let views = variant.ctx.upload_u32(&ids, &[ids.len()]).unwrap();
             let noise = StepNoise::Keyed(&views);
-            run(&variant, &Step { x: &x, out: &out, clean: &clean, partner: None, noise, scalars }).0
+            run(&variant, &Step { x: &x, out: &out, clean: &clean, noise, scalars }).0
         };
         let together = run_part(0, dims);
         let apart: Vec<f64> = (0..3).flat_map(|v| run_part(v, single)).collect();
