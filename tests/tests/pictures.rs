@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use syncline::jobs::{Job, PictureCodec, PictureOptions, Program};
 use syncline::models::Wrap;
 use syncline::pipeline::StableDiffusion;
+use syncline::rng::{NoiseKey, Purpose};
 use syncline_kernels::gpu::{Context, ContextOptions, Recorder};
 use syncline_kernels::tensor::Elem;
 use syncline_loader::ModelSource;
@@ -35,6 +36,48 @@ fn picture([height, width]: [usize; 2]) -> Vec<f32> {
 
 fn codec(size: [usize; 2], options: PictureOptions) -> PictureCodec {
     PictureCodec::new(model(), size, options).unwrap()
+}
+
+/// A sample of the posterior is its mean and its own deviation times the key's noise: scaled as the mean is, and alike by windows.
+#[test]
+fn posteriors_can_be_sampled() {
+    let size = [128, 192];
+    let rgb = picture(size);
+    let key = |seed| NoiseKey { seed, purpose: Purpose::Encode, trajectory: 0, view: 0, step: 0 };
+    let mut whole = codec(size, PictureOptions::default());
+    let mean = whole.encode(&rgb).unwrap();
+    let deviations = |sample: &[f32], seed| -> Vec<f32> {
+        let noise = key(seed).randn(mean.len());
+        sample.iter().zip(&mean).zip(noise).map(|((sample, mean), xi)| (sample - mean) / xi).collect()
+    };
+    let [first, second] = [1, 2].map(|seed| deviations(&whole.encode_sample(&rgb, &key(seed)).unwrap(), seed));
+    // Noise near zero says nothing about what it was multiplied with.
+    let [noise, other] = [1, 2].map(|seed| key(seed).randn(mean.len()));
+    let clear = |i: &usize| noise[*i].abs() > 0.5 && other[*i].abs() > 0.5;
+    let places: Vec<usize> = (0..mean.len()).filter(clear).collect();
+    assert!(places.len() > mean.len() / 4);
+    for i in places {
+        assert!(
+            first[i] > 0.0 && (first[i] - second[i]).abs() < 1e-4 + 1e-2 * first[i],
+            "{i}: {} {}",
+            first[i],
+            second[i]
+        );
+    }
+    // By hand: the largest of exp(logvar / 2), scaled.
+    let model = model();
+    let ctx = &model.ctx;
+    let image: Vec<f32> = rgb.iter().map(|v| 2.0 * v - 1.0).collect();
+    let image = ctx.upload(&image, &[1, 128, 192, 3], Elem::F32).unwrap();
+    let mut rec = Recorder::new(ctx);
+    let logvar = model.vae.record_encode(&mut rec, &image, Wrap::default()).logvar;
+    let logvar = rec.keep(&logvar).unwrap();
+    rec.finish().unwrap().run().unwrap();
+    let scale = model.vae.config().scaling_factor as f32;
+    let expected: Vec<f32> = ctx.read(&logvar).unwrap().iter().map(|v| scale * (0.5 * v).exp()).collect();
+    for i in (0..mean.len()).filter(clear) {
+        assert!((first[i] - expected[i]).abs() < 1e-4 + 1e-2 * expected[i], "{i}: {} {}", first[i], expected[i]);
+    }
 }
 
 fn psnr(a: &[f32], b: &[f32]) -> f64 {

@@ -12,6 +12,7 @@ use super::tiled::{Cut, OVERLAP, Tiled, Way, halve, tile_size};
 use crate::error::{Error, Result};
 use crate::models::Wrap;
 use crate::pipeline::StableDiffusion;
+use crate::rng::NoiseKey;
 
 /// Bytes of activations that a window should not exceed by default.
 const MOST_BYTES: u64 = 2 << 30;
@@ -37,6 +38,7 @@ pub struct PictureCodec {
     /// `[h, w]` of its latents.
     latent: [usize; 2],
     encode: Option<Half>,
+    deviation: Option<Half>,
     decode: Option<Half>,
 }
 
@@ -95,7 +97,7 @@ impl PictureCodec {
         }
         let padded = size.map(|n| n.next_multiple_of(multiple));
         let latent = model.latent_size(padded[0], padded[1])?;
-        Ok(Self { model: model.clone(), options, size, latent, encode: None, decode: None })
+        Ok(Self { model: model.clone(), options, size, latent, encode: None, deviation: None, decode: None })
     }
 
     /// `[height, width]` of the pictures in pixels.
@@ -118,7 +120,7 @@ impl PictureCodec {
 
     /// Gives the device's memory back until the next picture.
     pub fn release(&mut self) {
-        (self.encode, self.decode) = (None, None);
+        (self.encode, self.deviation, self.decode) = (None, None, None);
     }
 
     /// The program that turns RGB in 0..=1, row by row, into latents `[h, w, C]`: the posterior's mean, scaled as samplers have
@@ -127,9 +129,15 @@ impl PictureCodec {
     /// # Errors
     /// When there is another number of values, or the device has no room for the smallest window.
     pub fn encoding(&mut self, rgb: &[f32]) -> Result<CodePicture<'_>> {
+        self.encoding_to(Way::Encode, rgb)
+    }
+
+    /// Latents or their deviation.
+    fn encoding_to(&mut self, way: Way, rgb: &[f32]) -> Result<CodePicture<'_>> {
         check_len("picture", rgb, self.size[0] * self.size[1] * 3, self.size)?;
         let f = self.model.downscale();
-        let half = ready(&mut self.encode, || Half::new(&self.model, Way::Encode, self.latent, &self.options))?;
+        let slot = if way == Way::Deviation { &mut self.deviation } else { &mut self.encode };
+        let half = ready(slot, || Half::new(&self.model, way, self.latent, &self.options))?;
         let from = Grid { size: self.size, channels: 3 };
         let size = extended(self.latent, half.margin, f);
         let values = from.window(rgb, half.margin.map(|n| n * f), size, self.options.wrap);
@@ -162,6 +170,19 @@ impl PictureCodec {
     /// As there, and when the network gives NaN or infinity.
     pub fn encode(&mut self, rgb: &[f32]) -> Result<Vec<f32>> {
         Job::new(self.encoding(rgb)?).run(|_, _| {})
+    }
+
+    /// As [`PictureCodec::encode`], but a sample of the posterior instead of its mean, as the authors of StochSync, SyncTweedies and
+    /// CSD take it; with the key's noise. Two passes through the encoder.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn encode_sample(&mut self, rgb: &[f32], key: &NoiseKey) -> Result<Vec<f32>> {
+        let mut latents = self.encode(rgb)?;
+        let deviations = Job::new(self.encoding_to(Way::Deviation, rgb)?).run(|_, _| {})?;
+        let noise = key.randn(latents.len());
+        latents.iter_mut().zip(deviations).zip(noise).for_each(|((mean, deviation), xi)| *mean += deviation * xi);
+        Ok(latents)
     }
 
     /// [`PictureCodec::decoding`], run to its end.

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use syncline_kernels::gpu::{Context, Recorder, Recording};
-use syncline_kernels::ops::convert::convert_scaled;
+use syncline_kernels::ops::convert::{convert, convert_scaled};
 use syncline_kernels::ops::finite::{self, finite};
 use syncline_kernels::tensor::{Elem, Tensor};
 
 use super::tiles::{Blend, Tile, starts};
 use crate::error::{Error, Result};
+use crate::models::vae::LOGVAR_RANGE;
 use crate::models::{Footprint, Wrap};
 use crate::pipeline::StableDiffusion;
 
@@ -20,6 +21,8 @@ pub(super) const OVERLAP: usize = 8;
 pub(super) enum Way {
     /// RGB in 0..=1 to latents, scaled as the sampler has them: the posterior's mean.
     Encode,
+    /// RGB in 0..=1 to the posterior's standard deviation, scaled alike.
+    Deviation,
     /// Latents to RGB.
     Decode,
 }
@@ -55,13 +58,15 @@ pub(super) struct Tiled {
     recording: Recording,
     blend: Option<Blend>,
     next: usize,
+    /// The autoencoder's scaling factor.
+    scaling: f32,
 }
 
 /// What a tile of `[h, w]` cells takes.
 fn footprint(model: &StableDiffusion, way: Way, [h, w]: [usize; 2]) -> Footprint {
     let f = model.downscale();
     match way {
-        Way::Encode => model.vae.encode_footprint(&model.ctx, [1, h * f, w * f]),
+        Way::Encode | Way::Deviation => model.vae.encode_footprint(&model.ctx, [1, h * f, w * f]),
         Way::Decode => model.vae.decode_footprint(&model.ctx, [1, h, w]),
     }
 }
@@ -115,7 +120,7 @@ impl Tiled {
         let wrap = if tile == size { cut.wrap } else { Wrap::default() };
         let (ctx, f, latent) = (&model.ctx, model.downscale(), model.latent_channels());
         let (cell, channels) = match way {
-            Way::Encode => ([f, 1], [3, latent]),
+            Way::Encode | Way::Deviation => ([f, 1], [3, latent]),
             Way::Decode => ([1, f], [latent, 3]),
         };
         let dims = [1, tile[0] * cell[0], tile[1] * cell[0], channels[0]];
@@ -128,6 +133,10 @@ impl Tiled {
                 rec.set_layer("scaling_factor");
                 convert_scaled(&mut rec, &mean, Elem::F32, model.vae.config().scaling_factor as f32)
             }
+            Way::Deviation => {
+                let logvar = model.vae.record_encode(&mut rec, &input, wrap).logvar;
+                convert(&mut rec, &logvar, Elem::F32)
+            }
             Way::Decode => model.vae.record_decode_scaled(&mut rec, &input, wrap),
         };
         finite(&mut rec, &coded, &report);
@@ -136,8 +145,23 @@ impl Tiled {
         let columns = starts(size[1], tile[1], OVERLAP);
         let rows = starts(size[0], tile[0], OVERLAP);
         let origins = rows.iter().flat_map(|&y| columns.iter().map(move |&x| [y, x])).collect();
-        let (ctx, blend) = (ctx.clone(), None);
-        Ok(Self { ctx, way, size, tile, cell, channels, origins, input, output, report, recording, blend, next: 0 })
+        let (ctx, blend, next, scaling) = (ctx.clone(), None, 0, model.vae.config().scaling_factor as f32);
+        Ok(Self {
+            ctx,
+            way,
+            size,
+            tile,
+            cell,
+            channels,
+            origins,
+            input,
+            output,
+            report,
+            recording,
+            blend,
+            next,
+            scaling,
+        })
     }
 
     /// Tiles of one image.
@@ -161,7 +185,7 @@ impl Tiled {
                 &values[start..start + columns * c]
             };
             // RGB is 0..1, the autoencoder's -1..1.
-            let [scale, offset] = if self.way == Way::Encode { [2.0, -1.0] } else { [1.0, 0.0] };
+            let [scale, offset] = if self.way == Way::Decode { [1.0, 0.0] } else { [2.0, -1.0] };
             let values: Vec<f32> = (0..rows).flat_map(row).map(|v| scale * v + offset).collect();
             self.ctx.write(&self.input, &values)?;
         }
@@ -171,7 +195,7 @@ impl Tiled {
     pub(super) fn done(&mut self) -> Result<()> {
         let found = finite::take_report(&self.ctx, &self.report)?;
         if found.count > 0 {
-            let stage = if self.way == Way::Encode { "encode" } else { "decode" };
+            let stage = if self.way == Way::Decode { "decode" } else { "encode" };
             let culprit = self.recording.find_nonfinite()?;
             return Err(culprit.map_or_else(
                 || Error::NonFinite { stage: stage.into(), count: found.count },
@@ -196,6 +220,10 @@ impl Tiled {
         let values = self.blend.take()?.finish();
         Some(match self.way {
             Way::Encode => values,
+            Way::Deviation => {
+                let (low, high) = LOGVAR_RANGE;
+                values.into_iter().map(|v| self.scaling * (0.5 * v.clamp(low, high)).exp()).collect()
+            }
             Way::Decode => values.into_iter().map(|v| (0.5 * v + 0.5).clamp(0.0, 1.0)).collect(),
         })
     }
