@@ -63,3 +63,22 @@ pub(super) fn check_guidance(scales: &[f64]) -> Result<()> {
         None => Ok(()),
     }
 }
+
+/// The same for windows of one picture: what overlapping windows would change is averaged after every step, on the canvas.
+pub(super) fn agree(plan: Plan) -> Plan {
+    let difference = Reg::Branch(ViewReg::Kept, 0);
+    let mut ops = Vec::with_capacity(plan.ops.len());
+    for op in plan.ops {
+        ops.push(op);
+        // A first state has no difference; one that is not the target's own sum is not complete.
+        if let Op::EditStep(step) = op
+            && step.difference != [0.0; 2]
+            && step.gamma != 0.0
+        {
+            ops.push(Op::Fuse { from: difference, to: CanvasReg::Fused, fusion: Fusion::Average });
+            ops.push(Op::Project { from: CanvasReg::Fused, to: difference, nearest: true });
+            ops.push(recipe::rejoined(&step));
+        }
+    }
+    Plan { ops, ..plan }
+}
