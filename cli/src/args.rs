@@ -4,6 +4,7 @@ mod ablation;
 mod adapter;
 mod canvas;
 mod device;
+mod edit;
 mod environment;
 mod flat;
 mod images;
@@ -21,6 +22,7 @@ pub use ablation::{AblationArgs, StudyName};
 pub use adapter::{AdapterArgs, Backend};
 pub use canvas::{CanvasArgs, MethodArgs, MethodName, PreviewArg, RunArgs};
 pub use device::{DeviceArgs, Precision};
+pub use edit::{EditArgs, EditMethodName};
 pub use environment::{EnvironmentArgs, ReprojectArgs, Size};
 pub use flat::{InpaintArgs, TileArgs, TorusArgs, WrapName};
 pub use images::{Img2imgArgs, SamplerArgs, Txt2imgArgs};
@@ -71,6 +73,8 @@ pub enum Command {
     Torus(Box<TorusArgs>),
     /// A part of a picture drawn anew
     Inpaint(Box<InpaintArgs>),
+    /// A picture changed as two prompts differ, or by an instruction
+    Edit(Box<EditArgs>),
     /// A 360° picture as cubemap, panorama or perspective view, for engines and viewers
     Reproject(Box<ReprojectArgs>),
     /// StochSync's switches and its rivals with the same prompts and seeds: a table

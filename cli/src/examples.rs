@@ -56,6 +56,13 @@ Examples:
   syncline inpaint -i photo.png --mask mask.png -p \"a lighthouse on a hill\" -o lighthouse.png
   syncline inpaint -i panorama.png --mask mask.png --panorama -p \"desert at noon\" -o changed.png --viewer changed.html";
 
+pub const EDIT: &str = "\
+Examples:
+  syncline edit -i meadow.png --source-prompt \"green meadow at noon\" -p \"green meadow at night\" -o night.png
+  syncline edit -i photo.jpg -m ~/models/sd21-base --source-prompt \"a bowl of oranges\" -p \"a bowl of apples\" --start 6
+  syncline edit -i photo.png --mask mask.png --source-prompt \"a hill\" -p \"a hill in snow\" --report compared.html
+  syncline edit -i photo.png -m ~/models/instruct-pix2pix --instruction \"make it winter\" -o winter.png";
+
 pub const REPROJECT: &str = "\
 Examples:
   syncline reproject -i meadow.png -o sky.png --for unity
@@ -135,6 +142,7 @@ mod tests {
             TILE,
             TORUS,
             INPAINT,
+            EDIT,
             REPROJECT,
             ABLATION,
             CONTACT_SHEET,

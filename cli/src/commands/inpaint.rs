@@ -1,5 +1,6 @@
 //! `inpaint`.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use syncline::jobs::{Keep, ViewPrompts};
@@ -94,14 +95,22 @@ fn refuse_sphere_flags(args: &InpaintArgs) -> Result<(), Failure> {
 /// Size, picture and mask.
 fn read(args: &InpaintArgs) -> anyhow::Result<([usize; 2], Keep)> {
     let picture = if args.panorama { read_panorama(&args.init_img)? } else { read_srgb(&args.init_img)? };
-    let mask = read_srgb(&args.mask)?;
+    let mask = free_mask(&args.mask, picture.size, &args.init_img)?;
+    Ok((picture.size, Keep { rgb: picture.rgb.iter().map(|v| v.clamp(0.0, 1.0)).collect(), mask }))
+}
+
+/// The mask of a picture of `[height, width]`: 1 where it is white, 0 elsewhere.
+///
+/// # Errors
+/// When it is no picture, of another size, or leaves nothing to do or nothing to keep.
+pub(super) fn free_mask(path: &Path, [height, width]: [usize; 2], picture: &Path) -> anyhow::Result<Vec<f32>> {
+    let mask = read_srgb(path)?;
     let refuse = |found: String, expected: &str| {
-        Failure::input(format!("mask {}: found {found}, expected {expected}", args.mask.display()))
+        Failure::input(format!("mask {}: found {found}, expected {expected}", path.display()))
     };
-    let [height, width] = picture.size;
-    if mask.size != picture.size {
+    if mask.size != [height, width] {
         let found = format!("{}x{} pixels", mask.size[1], mask.size[0]);
-        return Err(refuse(found, &format!("{width}x{height} as {}", args.init_img.display())).into());
+        return Err(refuse(found, &format!("{width}x{height} as {}", picture.display())).into());
     }
     // Grey of at least one half counts as white.
     let free: Vec<f32> = mask.rgb.chunks_exact(3).map(|p| f32::from(u8::from(p.iter().sum::<f32>() >= 1.5))).collect();
@@ -121,9 +130,9 @@ fn read(args: &InpaintArgs) -> anyhow::Result<([usize; 2], Keep)> {
         )
         .into());
     }
-    Ok((picture.size, Keep { rgb: picture.rgb.iter().map(|v| v.clamp(0.0, 1.0)).collect(), mask: free }))
+    Ok(free)
 }
 
-fn read_srgb(path: &std::path::Path) -> anyhow::Result<Raster> {
+fn read_srgb(path: &Path) -> anyhow::Result<Raster> {
     Ok(read_picture(path)?.to_srgb().into_owned())
 }

@@ -5,6 +5,7 @@ mod canvas;
 pub mod completions;
 pub mod contact_sheet;
 pub mod devices;
+pub mod edit;
 pub mod flat;
 pub mod images;
 pub mod inpaint;

@@ -4,6 +4,7 @@
 mod canvas;
 mod denoise;
 mod job;
+mod picture_edit;
 mod pictures;
 mod report;
 mod set_edit;
@@ -21,6 +22,7 @@ pub use canvas::{
     Regions, ViewPrompts,
 };
 pub use job::{CancelToken, Job, Program, Progress, Status};
+pub use picture_edit::{PictureEdit, edit_views};
 pub use pictures::{CodePicture, PictureCodec, PictureOptions};
 pub use report::{CanvasReport, ReportGeometry};
 pub use set_edit::{EditTexts, SetEdit};

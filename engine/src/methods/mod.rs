@@ -16,7 +16,10 @@ mod transition;
 pub use coupled::{Bounds, Composed, Coupled, FlowStep, JointGrid, JointStep, Langevin, ModelLevels};
 pub use csd::{Baseline, Csd, Optimiser};
 pub use distillation::{Distillation, Target, Weighting};
-pub use editing::{Dds, EditGrid, EditStep, FlowEdit, Form, Inversion, PathVariance, Pull, SdEdit, SourcePath};
+pub use editing::{
+    Dds, EditGrid, EditMethod, EditSettings, EditStep, FlowEdit, Form, Instructed, Inversion, PathVariance, Pull,
+    SdEdit, SourcePath,
+};
 pub use fuse_at::{Direction, FirstNoise, FuseAt, StateAt, Synchronised, TimeGrid};
 pub use plan::{AdamStep, Draw, Evaluate, Fusion, Medium, Mix, Op, Plan, Stein, SteinSource, Weights};
 pub use registers::{CanvasReg, Reg, ViewReg};

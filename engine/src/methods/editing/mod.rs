@@ -15,7 +15,9 @@
 mod dds;
 mod flow_edit;
 mod grid;
+mod instructed;
 mod inversion;
+mod recipe;
 mod sdedit;
 mod step;
 #[cfg(test)]
@@ -24,7 +26,9 @@ pub(super) mod tests;
 pub use dds::Dds;
 pub use flow_edit::FlowEdit;
 pub use grid::{EditGrid, Form};
+pub use instructed::Instructed;
 pub use inversion::{Inversion, Pull};
+pub use recipe::{EditMethod, EditSettings};
 pub use sdedit::SdEdit;
 pub use step::{EditStep, PathVariance, SourcePath};
 

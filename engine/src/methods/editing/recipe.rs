@@ -173,9 +173,8 @@ impl EditSettings {
     /// # Errors
     /// [`Error::Input`] with the first.
     pub fn check(&self) -> Result<()> {
-        let refuse = |what, found: String, expected: &str| {
-            Err(Error::Input { what, found, expected: expected.to_owned() })
-        };
+        let refuse =
+            |what, found: String, expected: &str| Err(Error::Input { what, found, expected: expected.to_owned() });
         if self.steps < 1 {
             return refuse("steps", self.steps.to_string(), "at least 1");
         }
