@@ -22,7 +22,7 @@ pub use ablation::{AblationArgs, StudyName};
 pub use adapter::{AdapterArgs, Backend};
 pub use canvas::{CanvasArgs, MethodArgs, MethodName, PreviewArg, RunArgs};
 pub use device::{DeviceArgs, Precision};
-pub use edit::{EditArgs, EditMethodName};
+pub use edit::{EditArgs, EditMethodName, MetricsEditArgs};
 pub use environment::{EnvironmentArgs, ReprojectArgs, Size};
 pub use flat::{InpaintArgs, TileArgs, TorusArgs, WrapName};
 pub use images::{Img2imgArgs, SamplerArgs, Txt2imgArgs};

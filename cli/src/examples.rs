@@ -86,6 +86,7 @@ pub const METRICS: &str = "\
 Examples:
   syncline metrics pano meadow.png
   syncline metrics pano seed_1.png seed_2.png seed_3.png --mini auto
+  syncline metrics edit photo.png winter.png --mask mask.png
   syncline metrics pano meadow.png --borders -144,-72,0,72,144 --view-size 128 --json";
 
 pub const VERIFY: &str = "\

@@ -180,6 +180,27 @@ pub struct EditMethodArgs {
     pub rate: Option<f64>,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = examples::METRICS)]
+pub struct MetricsEditArgs {
+    /// The picture that was edited
+    #[arg(value_name = "SOURCE")]
+    pub source: PathBuf,
+    /// What it became, of the same size
+    #[arg(value_name = "RESULT")]
+    pub result: PathBuf,
+    /// Picture of the same size, white where the edit was free: measures inside and outside of it
+    #[arg(long, value_name = "PICTURE")]
+    pub mask: Option<PathBuf>,
+    /// The true edited picture, where it is known
+    #[arg(long, value_name = "PICTURE")]
+    pub truth: Option<PathBuf>,
+    /// What the result is to show, for pictures of the built-in model's world: how much of it a classifier sees; @FILE reads a
+    /// file
+    #[arg(long, value_name = "PROMPT", allow_hyphen_values = true)]
+    pub target_prompt: Option<String>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

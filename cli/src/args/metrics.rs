@@ -16,6 +16,8 @@ pub struct MetricsArgs {
 /// What is measured.
 #[derive(Debug, Subcommand)]
 pub enum MetricsCommand {
+    /// An edited picture against its source: differences inside and outside of the mask, sharpness
+    Edit(super::MetricsEditArgs),
     /// Finished 2:1 panoramas: seams, poles, sharpness, and with several how different they are
     Pano(MetricsPanoArgs),
 }

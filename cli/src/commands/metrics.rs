@@ -1,5 +1,7 @@
 //! `metrics`.
 
+mod edit;
+
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +25,7 @@ const NAME: usize = 16;
 /// Measures of pictures; they are the command's result.
 pub fn run(global: &Global, args: &MetricsArgs) -> anyhow::Result<()> {
     match &args.command {
+        MetricsCommand::Edit(args) => edit::run(global, args),
         MetricsCommand::Pano(args) => pano(global, args),
     }
 }

@@ -5,6 +5,7 @@ mod cancel;
 mod canvas;
 mod conventions;
 mod devices;
+mod edit;
 mod flags;
 mod journal;
 mod metrics;

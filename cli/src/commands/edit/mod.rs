@@ -17,6 +17,7 @@ use crate::args::{EditArgs, EditMethodName, Global};
 use crate::exit::Failure;
 use crate::output::{Embedded, Format, GenerationParameters, OutputError, Picture, ReportFiles, Target, format_of};
 use crate::{device, progress};
+pub use report::{NOT_MEASURED, accuracy};
 pub use source::Source;
 
 /// An edit whose flags are in order and whose files can be written.
