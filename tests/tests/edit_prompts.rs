@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use syncline::jobs::{Branched, CanvasOptions, CanvasProgram, Job, PromptedUNet, ViewPrompts};
-use syncline::methods::{Dds, EditGrid, FlowEdit, Plan, SyncSde};
+use syncline::jobs::{
+    Branched, CanvasOptions, CanvasProgram, EditTexts, Job, PictureEdit, PromptedUNet, ViewPrompts, edit_views,
+};
+use syncline::methods::{Dds, EditGrid, EditMethod, EditSettings, FlowEdit, Op, Plan, SyncSde};
 use syncline::models::UNet2DConditionModel;
 use syncline::pipeline::StableDiffusion;
 use syncline::spaces::{Branches, Frames, Space};
@@ -78,4 +80,38 @@ fn equal_prompts_change_nothing_at_all() {
             }
         }
     }
+}
+
+/// A picture larger than the model, by windows that agree on what changes after every step.
+#[test]
+fn windows_of_one_picture_agree() {
+    let model = with_weights(false);
+    let size = [16, 24];
+    let space = edit_views(&model, size).unwrap();
+    assert_eq!((space.view_count(), space.canvas_size()), (2, [128, 192]));
+    let x = picture(3, 16 * 24 * 4);
+    let settings = EditSettings { windows: true, guidance: [2.0; 2], ..EditSettings::new(4, 1) };
+    let run = |method: EditMethod, target: &str, mask: Option<Vec<f32>>| {
+        let plan = settings.plan(method, &model.noise_schedule).unwrap();
+        let (source, targets, negative) = ("a red house".to_owned(), vec![target.to_owned()], String::new());
+        let texts = EditTexts::Prompts { source, targets, negative };
+        let edit = PictureEdit { plan, size, source: x.clone(), texts, mask, seed: 5 };
+        Job::new(edit.program(&model).unwrap()).run(|_, _| {}).unwrap().canvas
+    };
+    for method in [EditMethod::SyncSde, EditMethod::FlowEdit] {
+        assert_eq!(worst(&run(method, "a red house", None), &x), 0.0, "{method}");
+        let mask: Vec<f32> = (0..16 * 24).map(|i| f32::from(u8::from(i % 24 < 7))).collect();
+        let masked = run(method, "snow at night", Some(mask.clone()));
+        for i in 0..x.len() {
+            assert!(mask[i / 4] > 0.0 || masked[i].to_bits() == x[i].to_bits(), "{method} {i}");
+        }
+        assert!(worst(&masked, &x) > 0.1);
+    }
+    // SDEdit has one branch; its windows are averaged in the end.
+    assert!(worst(&run(EditMethod::SdEdit, "snow at night", None), &x) > 0.1);
+    // Three operations more for each step of windows, and none for one view.
+    let ops =
+        |windows| EditSettings { windows, ..settings }.plan(EditMethod::SyncSde, &model.noise_schedule).unwrap().ops;
+    assert_eq!(ops(true).len(), ops(false).len() + 3 * 3);
+    assert!(ops(false).iter().all(|op| !matches!(op, Op::Mix(_))));
 }

@@ -96,7 +96,7 @@ fn every_method_edits_and_the_report_compares_them() {
         edit(&folder, &[&NIGHT[..], &more].concat());
         assert_eq!(pixels(&folder.bytes(file)).0, (128, 128));
     }
-    edit(&folder, &[&NIGHT[..], &["--iterations", "1", "--steps", "2", "-o", "h.png", "--report", "h.html"]].concat());
+    edit(&folder, &[&NIGHT[..], &["--iterations", "1", "-o", "h.png", "--report", "h.html"]].concat());
     let page = String::from_utf8(folder.bytes("h.html")).unwrap();
     assert_eq!(page.matches("<figure>").count(), 7, "the source and six methods");
 }
@@ -115,13 +115,13 @@ fn what_cannot_be_done_is_refused_with_numbers_and_leaves_nothing() {
         (QUICK.to_vec(), 2, &["found no -p;"]),
         (with(&["--start", "0"]), 2, &["start index: found 0, expected 1 to 4"]),
         (with(&["--start", "5"]), 2, &["start index: found 5, expected 1 to 4"]),
-        (with(&["--steps", "0"]), 2, &["steps: found 0"]),
+        (vec!["edit", "-i", "in.png", "--source-prompt", "a", "-p", "b", "--steps", "0"], 2, &["steps: found 0"]),
         (with(&["--strength", "0"]), 2, &["strength: found 0, expected more than 0 and at most 1"]),
         (with(&["--guidance", "nan"]), 2, &["guidance: found NaN"]),
         (with(&["--method", "flowedit", "--n-avg", "0"]), 2, &["n_avg 0"]),
         (with(&["--mask", "mask.png"]), 3, &["mask mask.png: found 64x64 pixels, expected 96x64 as in.png"]),
         (with(&["--mask", "black.png"]), 3, &["no white among 6144 pixels"]),
-        (with(&["-i", "no.png"]), 2, &[]),
+        (vec!["edit", "-i", "no.png", "--source-prompt", "a", "-p", "b"], 3, &["no.png: "]),
         (with(&["--method", "magic"]), 2, &["sync-sde"]),
         (vec!["edit", "-i", "in.png", "--instruction", "make it night"], 4, &["in_channels is 4, expected 8"]),
         (vec!["edit", "-i", "in.png", "--instruction", "a", "-p", "b"], 2, &["give one of them"]),
@@ -130,4 +130,35 @@ fn what_cannot_be_done_is_refused_with_numbers_and_leaves_nothing() {
         folder.run(&args).exits(code).says(says).gives_nothing();
         assert_eq!(folder.names(), before, "{args:?}");
     }
+}
+
+#[test]
+fn edits_are_measured_inside_and_outside() {
+    let folder = Folder::new();
+    landscape(&folder, 64, 64);
+    picture(&folder, "out.png", 64, 64, |x, y| {
+        let was = if 2 * y < 64 { [110, 160, 240] } else { [70 + (x % 13) as u8, 150, 60] };
+        if x < 32 { was } else { was.map(|v| v - 51) }
+    });
+    picture(&folder, "mask.png", 64, 64, |x, _| [if x < 32 { 0 } else { 255 }; 3]);
+    let command = ["metrics", "edit", "in.png", "out.png", "--mask", "mask.png"];
+    let run =
+        folder.run(&[&command[..], &["--json", "--truth", "out.png", "--target-prompt", "sea at night"]].concat());
+    let event = run.exits(0).events().remove(0);
+    let number = |pointer: &str| event.pointer(pointer).and_then(serde_json::Value::as_f64).unwrap();
+    assert!((number("/against_source/inside/l1") - 0.2).abs() < 1e-6, "{event}");
+    assert!((number("/against_source/whole/l1") - 0.1).abs() < 1e-6);
+    assert_eq!((number("/against_source/outside/l1"), number("/against_truth/whole/l1")), (0.0, 0.0));
+    assert!(event["against_source"]["outside"]["psnr"].is_null() && event["target_words_seen"].is_number());
+    let run = folder.run(&command).exits(0);
+    for said in ["PSNR in dB", "13.9794", "equal", "LPIPS need networks"] {
+        assert!(run.stdout.contains(said), "{said}: {}", run.stdout);
+    }
+    picture(&folder, "small.png", 32, 64, |_, _| [0; 3]);
+    let refused = |args: &[&str], code: i32, says: &[&str]| {
+        folder.run(&[&["metrics", "edit", "in.png"], args].concat()).exits(code).says(says).gives_nothing();
+    };
+    refused(&["small.png"], 3, &["small.png: found 32x64 pixels, expected 64x64 as in.png"]);
+    refused(&["out.png", "--mask", "small.png"], 3, &["mask small.png: found 32x64 pixels"]);
+    refused(&["out.png", "--target-prompt", "a lighthouse"], 2, &["found no word of the built-in model's world"]);
 }

@@ -87,10 +87,13 @@ fn words(picture: &Raster, prompt: &str) -> anyhow::Result<f64> {
     })
 }
 
+/// A measure's name and where it stands.
+type Row = (&'static str, fn(&Nearness) -> Option<f64>);
+
 fn table(title: &str, measures: &EditMeasures) -> String {
     let mut text = format!("{title:<28} {:>10} {:>10} {:>10}\n", "whole", "inside", "outside");
     let parts = [Some(measures.whole), measures.inside, measures.outside];
-    let rows: [(&str, fn(&Nearness) -> Option<f64>); 5] = [
+    let rows: [Row; 5] = [
         ("  share of the pixels", |n| Some(n.share)),
         ("  mean |difference|", |n| Some(n.l1)),
         ("  root mean square", |n| Some(n.l2)),
