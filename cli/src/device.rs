@@ -84,7 +84,7 @@ fn load_or(
     built_in: fn() -> syncline_loader::Result<ModelSource>,
 ) -> anyhow::Result<Arc<StableDiffusion>> {
     let source = match &args.model {
-        Some(path) => ModelSource::open(path)?,
+        Some(name) => ModelSource::named(name)?,
         None => built_in()?,
     };
     let source = source_options(source, args);

@@ -3,25 +3,22 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Detail, LoadError, Result};
+use crate::hub;
 use crate::locate::file_names;
 
-/// The directory with `model_index.json`: `path` itself, or the only snapshot of a Hugging Face cache entry.
+/// The directory with `model_index.json`: `path` itself, or the snapshot of a Hugging Face cache entry.
 pub fn model_root(path: &Path) -> Result<PathBuf> {
     std::fs::metadata(path).map_err(|e| LoadError::io(path, e))?;
     if path.join("model_index.json").is_file() {
         return Ok(path.to_path_buf());
     }
-    let snapshots = path.join("snapshots");
-    if snapshots.is_dir() {
-        let mut models = file_names(&snapshots)?;
-        models.retain(|name| snapshots.join(name).join("model_index.json").is_file());
-        if let [only] = models.as_slice() {
-            return Ok(snapshots.join(only));
-        }
-        let detail =
-            Detail::new(path.display().to_string(), "the cache entry does not hold exactly one whole snapshot");
-        let detail = detail.found(format!("{} snapshots with model_index.json", models.len())).expected("one");
-        return Err(LoadError::BadLayout(Box::new(detail.next(format!("pass one of {}/*", snapshots.display())))));
+    if path.join("snapshots").is_dir() {
+        let dir = hub::of_entry(path)?;
+        return if dir.join("model_index.json").is_file() {
+            Ok(dir)
+        } else {
+            Err(no_index(&dir.display().to_string()))
+        };
     }
     Err(no_index(&path.display().to_string()))
 }
@@ -54,4 +51,12 @@ pub fn no_component(root: &str, part: &str, present: &[String]) -> LoadError {
     let present = if present.is_empty() { "no component".to_owned() } else { present.join(", ") };
     let detail = Detail::new(root, "a part of the model is missing").item(part).found(present);
     LoadError::BadLayout(Box::new(detail.expected(format!("{root}/{part}")).next(format!("ls -R {root}"))))
+}
+
+/// The error for a part that a single file does not hold.
+pub fn not_in_file(file: &str, component: &str, present: &[String]) -> LoadError {
+    let detail = Detail::new(file, "the file does not hold all parts of a model").item(component);
+    let detail = detail.found(present.join(", ")).expected(format!("{component} as well, in this or another file"));
+    let flag = component.replace('_', "-");
+    LoadError::BadLayout(Box::new(detail.next(format!("add --{flag} FILE with the {component} of this model"))))
 }

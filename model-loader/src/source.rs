@@ -1,15 +1,16 @@
 //! A whole model: a diffusers directory, a single-file checkpoint, or the model inside the program.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Family};
 use crate::config::{
     AutoencoderKlConfig, ClipTextConfig, ControlNetConfig, GoldenMeta, ModelIndex, SchedulerConfig,
     UNet2DConditionConfig,
 };
 use crate::error::Result;
+use crate::replacement::Replacement;
 use crate::tokenizer::{Tokenizer, TokenizerFiles};
 use crate::weights::Weights;
 use crate::{layout, locate, mini, strict_json};
@@ -29,6 +30,8 @@ pub struct ModelSource {
     variant: Option<String>,
     prediction_type: Option<String>,
     allow_nonfinite: bool,
+    /// Components from other files, by name.
+    replaced: BTreeMap<String, Replacement>,
 }
 
 #[derive(Clone, Debug)]
@@ -46,6 +49,12 @@ impl ModelSource {
         }
         let path = layout::model_root(path)?;
         Self::at(Root::Directory(path))
+    }
+
+    /// Opens what a name stands for: a path, a preset such as `sd21`, or `owner/name` in the Hugging Face cache. See
+    /// [`crate::hub::resolve`]; nothing is downloaded.
+    pub fn named(name: &Path) -> Result<ModelSource> {
+        Self::open(&crate::hub::resolve(name)?)
     }
 
     /// The small trained model inside the program.
@@ -67,7 +76,15 @@ impl ModelSource {
             Some(text) => Some(GoldenMeta::from_json(&root.name("golden/meta.json"), &text)?),
             None => None,
         };
-        Ok(ModelSource { root, index, golden, variant: None, prediction_type: None, allow_nonfinite: false })
+        Ok(ModelSource {
+            root,
+            index,
+            golden,
+            variant: None,
+            prediction_type: None,
+            allow_nonfinite: false,
+            replaced: BTreeMap::new(),
+        })
     }
 
     /// Takes a variant of the weights, such as `fp16`, where a component has one.
@@ -125,7 +142,7 @@ impl ModelSource {
             ["text_encoder", "text_encoder_2", "unet", "vae", "controlnet", "scheduler", "tokenizer", "tokenizer_2"];
         for name in names {
             let files = ["config.json", "scheduler_config.json", "vocab.json", "tokenizer.json"];
-            if files.iter().any(|file| self.root.has(&format!("{name}/{file}"))) {
+            if self.replaced.contains_key(name) || files.iter().any(|file| self.root.has(&format!("{name}/{file}"))) {
                 found.insert(name.to_owned());
             }
         }
@@ -185,21 +202,57 @@ impl ModelSource {
         }
     }
 
+    /// The family of the UNet, if it is one of the published ones.
+    pub fn family(&self) -> Option<Family> {
+        match &self.root {
+            Root::Checkpoint(checkpoint) => Some(checkpoint.family),
+            _ => self.unet_config().ok().and_then(|config| Family::of_context(config.context_width())),
+        }
+    }
+
+    /// Takes a component (`unet`, `vae`, `text_encoder`, `text_encoder_2`) from another file or directory: a single component
+    /// in the original or in diffusers' names, a component directory, or a whole model that has it.
+    ///
+    /// # Errors
+    /// When the file is bad, holds another component, or belongs to another family than this model; both are named.
+    pub fn with_component(mut self, component: &str, path: &Path) -> Result<Self> {
+        let present = self.config_text(component, "config.json").ok();
+        let (replacement, class) = Replacement::open(component, path, self.family(), present)?;
+        if let Some(class) = class.filter(|_| !self.index._class_name.contains("ControlNet")) {
+            self.index._class_name = class;
+        }
+        self.replaced.insert(component.to_owned(), replacement);
+        Ok(self)
+    }
+
+    fn no_component(&self, component: &str, part: &str) -> crate::error::LoadError {
+        match &self.root {
+            Root::Checkpoint(checkpoint) => layout::not_in_file(&checkpoint.label, component, &self.components()),
+            _ => layout::no_component(&self.label(), part, &self.components()),
+        }
+    }
+
     fn config_text(&self, component: &str, file: &str) -> Result<(String, String)> {
         let relative = format!("{component}/{file}");
+        if let Some(told) = self.replaced.get(component).and_then(Replacement::config) {
+            return Ok(told);
+        }
         match self.root.text(&relative)? {
             Some(text) => Ok((self.root.name(&relative), text)),
-            None => Err(layout::no_component(&self.label(), &relative, &self.components())),
+            None => Err(self.no_component(component, &relative)),
         }
     }
 
     /// Weights of a component.
     pub fn weights(&self, component: &str) -> Result<Weights> {
+        if let Some(replacement) = self.replaced.get(component) {
+            return Ok(replacement.weights(self.variant.as_deref())?.allow_nonfinite(self.allow_nonfinite));
+        }
         let weights = match &self.root {
             Root::Directory(dir) => self.directory_weights(&dir.join(component), component)?,
             Root::Checkpoint(checkpoint) => match checkpoint.parts.get(component) {
                 Some(table) => Weights::from_table(format!("{} ({component})", checkpoint.label), table.clone()),
-                None => return Err(layout::no_component(&checkpoint.label, component, &self.components())),
+                None => return Err(self.no_component(component, component)),
             },
             Root::Embedded { label, files } => {
                 let prefix = format!("{component}/");
@@ -282,17 +335,4 @@ impl Root {
             }
         }
     }
-}
-
-/// Opens a ControlNet on its own: a directory with `config.json` and weights, or a single file in the original layout.
-pub fn open_controlnet(path: &Path) -> Result<(ControlNetConfig, Weights)> {
-    if path.is_file() {
-        return crate::checkpoint::open_controlnet(path);
-    }
-    let file = path.join("config.json");
-    if !file.is_file() {
-        return Err(layout::no_component(&path.display().to_string(), "config.json", &[]));
-    }
-    let config = ControlNetConfig::from_json(&file.display().to_string(), &strict_json::read_text(&file)?)?;
-    Ok((config, Weights::open(path)?))
 }

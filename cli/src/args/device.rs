@@ -18,7 +18,8 @@ pub enum Precision {
 /// Model and adapter.
 #[derive(Debug, Args)]
 pub struct DeviceArgs {
-    /// Model directory in diffusers layout or a single .safetensors checkpoint; without it the built-in mini model
+    /// Model directory in diffusers layout, a single .safetensors checkpoint, or owner/name or a preset (sd21, sd21-base,
+    /// sd2-depth, sdxl) in the Hugging Face cache; without it the built-in mini model
     #[arg(short, long, value_name = "PATH", alias = "model-path")]
     pub model: Option<PathBuf>,
     /// What the UNet predicts, where the model's files do not say it or are wrong: epsilon (eps) or v_prediction (v)

@@ -10,9 +10,10 @@ const SD1: &str = include_str!("../../data/configs/instruct-pix2pix.json");
 const SD2: &str = include_str!("../../data/configs/stable-diffusion-2-1-base.json");
 const SDXL: &str = include_str!("../../data/configs/stable-diffusion-xl-base-1.0.json");
 const CONTROLNET_SD2: &str = include_str!("../../data/configs/controlnet-sd21-depth-diffusers.json");
+const CONTROLNET_SDXL: &str = include_str!("../../data/configs/controlnet-depth-sdxl-1.0.json");
 
 /// Configuration files as a diffusers directory of this family would have them. `inputs` is the number of channels that the
-/// UNet takes: 4, with the masked image 9, with the image to edit 8.
+/// UNet takes: 4, with depth 5, with the image to edit 8, with mask and masked image 9.
 pub fn files(family: Family, inputs: usize) -> BTreeMap<String, String> {
     let text = match family {
         Family::Sd1 => SD1,
@@ -28,21 +29,28 @@ pub fn files(family: Family, inputs: usize) -> BTreeMap<String, String> {
         }
     };
     set("unet/config.json", "in_channels", json!(inputs));
+    set("model_index.json", "_class_name", json!(class(family, inputs)));
+    files.into_iter().map(|(name, value)| (name, value.to_string())).collect()
+}
+
+/// diffusers' pipeline for a UNet that takes so many channels.
+pub fn class(family: Family, inputs: usize) -> String {
     let kind = match inputs {
+        5 if family != Family::Sdxl => "Depth2ImgPipeline",
         8 => "InstructPix2PixPipeline",
         9 => "InpaintPipeline",
         _ => "Pipeline",
     };
     let base = if family == Family::Sdxl { "StableDiffusionXL" } else { "StableDiffusion" };
-    set("model_index.json", "_class_name", json!(format!("{base}{kind}")));
-    files.into_iter().map(|(name, value)| (name, value.to_string())).collect()
+    format!("{base}{kind}")
 }
 
-/// Configuration of a ControlNet whose text context is `width` wide.
-pub fn controlnet(width: usize) -> String {
-    let mut files: BTreeMap<String, Map<String, Value>> = serde_json::from_str(CONTROLNET_SD2).unwrap_or_default();
+/// Configuration of a ControlNet of this family.
+pub fn controlnet(family: Family) -> String {
+    let text = if family == Family::Sdxl { CONTROLNET_SDXL } else { CONTROLNET_SD2 };
+    let mut files: BTreeMap<String, Map<String, Value>> = serde_json::from_str(text).unwrap_or_default();
     let mut config = files.remove("config.json").unwrap_or_default();
-    if width == 768 {
+    if family == Family::Sd1 {
         config.insert("cross_attention_dim".to_owned(), json!(768));
         config.insert("attention_head_dim".to_owned(), json!(8));
         config.insert("use_linear_projection".to_owned(), json!(false));

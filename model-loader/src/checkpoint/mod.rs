@@ -1,33 +1,36 @@
 //! Single-file checkpoints in their original layout, read as if they were diffusers directories.
 
-mod configs;
-mod place;
+mod component;
+pub(crate) mod configs;
+mod controlnet;
+mod family;
+pub(crate) mod place;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::config::ControlNetConfig;
 use crate::error::{Detail, LoadError, Result};
 use crate::header::Entry;
 use crate::table::Table;
-use crate::weights::{TensorInfo, Weights};
+use crate::weights::TensorInfo;
+pub(crate) use component::Part;
+pub(crate) use controlnet::open_controlnet;
 use place::{Place, Shape};
 
-/// Families that are published as single files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    Sd1,
-    Sd2,
-    Sdxl,
-}
+pub use family::Family;
+
+/// The text encoder of SDXL's refiner, which is left out.
+const REFINER: &str = "conditioner.embedders.0.model.";
 
 /// A checkpoint taken apart.
 #[derive(Debug)]
 pub(crate) struct Checkpoint {
     /// The file.
     pub label: String,
+    /// What the names and shapes of its tensors say.
+    pub family: Family,
     /// Configuration files by their path in a model directory.
     pub files: BTreeMap<String, String>,
     /// Tensors of each component under diffusers' names.
@@ -37,20 +40,27 @@ pub(crate) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Opens a `.safetensors` file.
+    /// Opens a `.safetensors` file: a whole checkpoint, or a UNet on its own, which needs other files for the rest.
     pub fn open(path: &Path) -> Result<Checkpoint> {
         let label = path.display().to_string();
         let table = Table::open(path)?;
-        let Some(family) = family(&table) else { return Err(no_checkpoint(&label, &table)) };
-        let parts = take_apart(&label, &table)?;
-        let inputs = table.entry("model.diffusion_model.input_blocks.0.0.weight").and_then(|e| e.shape.get(1));
-        let mut files = configs::files(family, inputs.copied().unwrap_or(4));
+        let (family, parts) = match family::of_whole(&table) {
+            Some(family) => (family, take_apart(&label, &table)?),
+            None if table.below(REFINER).next().is_some() => return Err(no_checkpoint(&label, &table)),
+            None => match component::recognise(&label, &table)? {
+                Some(Part { component: "unet", family: Some(family), table }) => (family, [("unet", table)].into()),
+                _ => return Err(no_checkpoint(&label, &table)),
+            },
+        };
+        let conv_in = parts.get("unet").and_then(|unet| unet.entry("conv_in.weight"));
+        let inputs = conv_in.and_then(|entry| entry.shape.get(1)).copied().unwrap_or(4);
+        let mut files = configs::files(family, inputs);
         files.retain(|name, _| {
             let component = name.split('/').next().unwrap_or("");
             component == name || component == "scheduler" || parts.contains_key(component)
         });
-        let prediction_type = prediction_type(family, path, &table).map(str::to_owned);
-        Ok(Checkpoint { label, files, parts, prediction_type })
+        let prediction_type = prediction_type(family, inputs, path, &table).map(str::to_owned);
+        Ok(Checkpoint { label, family, files, parts, prediction_type })
     }
 
     /// The error when nobody said what the UNet predicts.
@@ -63,24 +73,6 @@ impl Checkpoint {
     }
 }
 
-fn family(table: &Table) -> Option<Family> {
-    let has = |prefix: &str| table.below(prefix).next().is_some();
-    if !has("model.diffusion_model.input_blocks.") || has("conditioner.embedders.0.model.") {
-        return None;
-    }
-    let to_k = "model.diffusion_model.input_blocks.2.1.transformer_blocks.0.attn2.to_k.weight";
-    let width = table.entry(to_k).and_then(|entry| entry.shape.last());
-    if has("conditioner.embedders.1.model.") || has("model.diffusion_model.label_emb.") {
-        Some(Family::Sdxl)
-    } else if has("cond_stage_model.model.") || width == Some(&1024) {
-        Some(Family::Sd2)
-    } else if has("cond_stage_model.transformer.") || width == Some(&768) {
-        Some(Family::Sd1)
-    } else {
-        None
-    }
-}
-
 fn no_checkpoint(label: &str, table: &Table) -> LoadError {
     let infos = table.entries().map(|(name, e)| TensorInfo { name, shape: &e.shape, dtype: e.dtype });
     let detail = Detail::new(label, "the file is not a whole Stable Diffusion checkpoint");
@@ -89,8 +81,9 @@ fn no_checkpoint(label: &str, table: &Table) -> LoadError {
     LoadError::Unaccounted(Box::new(detail.next(format!("syncline inspect {label}"))))
 }
 
-/// Only SD-2.x exists in both kinds; newer SDXL files mark v-prediction with a tensor of that name.
-fn prediction_type(family: Family, path: &Path, table: &Table) -> Option<&'static str> {
+/// Only SD-2.x exists in both kinds with the same names and shapes; its models with more input channels (depth 5,
+/// inpainting 9) descend from the 512 base. Newer files mark v-prediction with a tensor of that name.
+fn prediction_type(family: Family, inputs: usize, path: &Path, table: &Table) -> Option<&'static str> {
     let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("").to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| name.contains(word));
     if table.entry("v_pred").is_some() {
@@ -99,9 +92,29 @@ fn prediction_type(family: Family, path: &Path, table: &Table) -> Option<&'stati
     match family {
         Family::Sd1 | Family::Sdxl => Some("epsilon"),
         Family::Sd2 if says(&["768", "v-pred", "vpred", "v_pred"]) => Some("v_prediction"),
-        Family::Sd2 if says(&["512", "base"]) => Some("epsilon"),
+        Family::Sd2 if inputs != 4 || says(&["512", "base"]) => Some("epsilon"),
         Family::Sd2 => None,
     }
+}
+
+/// The same error for a file whose names lack the beginning that was put before them.
+fn unnamed(error: LoadError, prefix: &str) -> LoadError {
+    match error {
+        LoadError::Unaccounted(mut detail) => {
+            detail.found = detail.found.map(|found| found.replace(prefix, ""));
+            LoadError::Unaccounted(detail)
+        }
+        other => other,
+    }
+}
+
+/// One component of a file: of a whole checkpoint, or the only one it holds. `None` when it holds something else.
+pub(crate) fn part(label: &str, table: &Table, component: &str) -> Result<Option<Part>> {
+    if let Some(family) = family::of_whole(table) {
+        let found = take_apart(label, table)?.into_iter().find(|(name, _)| *name == component);
+        return Ok(found.map(|(component, table)| Part { component, family: Some(family), table }));
+    }
+    Ok(component::recognise(label, table)?.filter(|part| part.component == component))
 }
 
 /// Gives every tensor its place; a tensor without one is an error.
@@ -161,31 +174,4 @@ fn add_transposed(part: &mut Table, from: &Table, (name, entry): (&str, &Entry),
     }
     let entry = Entry { dtype: entry.dtype, shape: vec![*columns, *rows], range: 0..turned.len() };
     Ok(part.add_owned(turned.into(), to, entry))
-}
-
-/// Opens a ControlNet's single file, with or without the prefix of a whole checkpoint.
-pub(crate) fn open_controlnet(path: &Path) -> Result<(ControlNetConfig, Weights)> {
-    let label = path.display().to_string();
-    let table = Table::open(path)?;
-    let prefix = if table.below("control_model.").next().is_some() { "" } else { "control_model." };
-    let shape = Shape { vae_levels: 0, text_layers: 0 };
-    let mut part = Table::default();
-    for (name, entry) in table.entries() {
-        let Place::To("controlnet", to) = shape.place(&format!("{prefix}{name}")) else {
-            return Err(no_controlnet(&label, &table, name));
-        };
-        part.add_view(&table, name, to, entry.clone());
-    }
-    let to_k = "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight";
-    let width = part.entry(to_k).and_then(|e| e.shape.last()).copied().unwrap_or(0);
-    let config = ControlNetConfig::from_json(&label, &configs::controlnet(width))?;
-    Ok((config, Weights::from_table(label, part)))
-}
-
-fn no_controlnet(label: &str, table: &Table, name: &str) -> LoadError {
-    let infos = table.entries().map(|(name, e)| TensorInfo { name, shape: &e.shape, dtype: e.dtype });
-    let detail = Detail::new(label, "the file is not a ControlNet in its original layout").item(name);
-    let detail = detail.found(format!("it looks like {}", crate::family::guess(infos)));
-    let detail = detail.expected("control_model.* tensors, or a directory with config.json and weights");
-    LoadError::Unaccounted(Box::new(detail.next(format!("syncline inspect {label}"))))
 }

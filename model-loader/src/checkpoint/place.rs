@@ -5,6 +5,8 @@
 
 /// Blocks of a level in the original numbering.
 const BLOCKS: usize = 3;
+/// Layers of SD-2.x's text encoder that are used; the original has one more.
+const SD2_LAYERS: usize = 23;
 
 /// The place of one original tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,8 +70,10 @@ impl Shape {
 
     fn sd2_text(&self, name: &str) -> Place {
         let last = format!("transformer.resblocks.{}.", self.text_layers.wrapping_sub(1));
-        if name == "text_projection" || name.starts_with(&last) {
-            // SD-2.x was trained on the output of the layer before the last one.
+        // SD-2.x was trained on the output of the layer before the last one. Files written back from diffusers' 23 layers
+        // do not have it.
+        let is_last = self.text_layers != SD2_LAYERS && name.starts_with(&last);
+        if name == "text_projection" || is_last {
             return Place::Unused;
         }
         open_clip("text_encoder", name)

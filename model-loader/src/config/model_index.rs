@@ -9,10 +9,11 @@ use crate::error::Result;
 use crate::strict_json::{self, StrictMap};
 
 /// Pipelines whose components this engine knows.
-const PIPELINES: [&str; 13] = [
+const PIPELINES: [&str; 14] = [
     "StableDiffusionPipeline",
     "StableDiffusionImg2ImgPipeline",
     "StableDiffusionInpaintPipeline",
+    "StableDiffusionDepth2ImgPipeline",
     "StableDiffusionInstructPix2PixPipeline",
     "StableDiffusionControlNetPipeline",
     "StableDiffusionControlNetImg2ImgPipeline",
