@@ -76,7 +76,8 @@ Examples:
 pub const ABLATION: &str = "Examples:
   syncline ablation -o ablation
   syncline ablation -o ablation --rows 1,6,independent --seeds 1
-  syncline ablation -o ablation --measure-only";
+  syncline ablation -o ablation --measure-only
+  syncline ablation --study csd --data study -o ablation";
 
 pub const CONTACT_SHEET: &str = "\
 Examples:
