@@ -22,3 +22,19 @@ fn a_folder_gets_the_page_and_its_numbers() {
     assert!(html.contains("--report r</pre>"), "the command is shown");
     assert!(!html.contains("://"), "nothing is loaded from elsewhere");
 }
+
+/// A study says what it needs before a model is loaded, and leaves no table of nothing.
+#[test]
+fn studies_ask_for_their_data() {
+    let folder = Folder::new();
+    let study = ["ablation", "--study", "csd", "--measure-only", "-o", "out"];
+    let missing = folder.run(&study).exits(2);
+    assert!(missing.stderr.contains("--study needs --data"), "{}", missing.stderr);
+    let nowhere = folder.run(&[&study[..], &["--data", "data"]].concat()).exits(3);
+    assert!(nowhere.stderr.contains("study.py"), "{}", nowhere.stderr);
+    std::fs::create_dir_all(folder.path().join("data/pano/00")).unwrap();
+    folder.write("data/pano/00/meta.json", "{\"source_prompt\": 1}");
+    let bad = folder.run(&[&study[..], &["--data", "data"]].concat()).exits(3);
+    assert!(bad.stderr.contains("meta.json: invalid type"), "{}", bad.stderr);
+    assert!(folder.names().iter().all(|name| !name.ends_with(".md")));
+}
