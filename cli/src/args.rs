@@ -5,6 +5,7 @@ mod adapter;
 mod canvas;
 mod device;
 mod edit;
+mod edit_set;
 mod environment;
 mod flat;
 mod images;
@@ -23,11 +24,13 @@ pub use adapter::{AdapterArgs, Backend};
 pub use canvas::{CanvasArgs, MethodArgs, MethodName, PreviewArg, RunArgs};
 pub use device::{DeviceArgs, Precision};
 pub use edit::{EditArgs, EditMethodName, MetricsEditArgs};
+pub use edit_set::{EditSetArgs, Paste, SetFilesArgs, SetMethodArgs, SetMethodName};
 pub use environment::{EnvironmentArgs, ReprojectArgs, Size};
 pub use flat::{InpaintArgs, TileArgs, TorusArgs, WrapName};
 pub use images::{Img2imgArgs, SamplerArgs, Txt2imgArgs};
-pub use metrics::{MetricsArgs, MetricsCommand, MetricsPanoArgs};
+pub use metrics::{MetricsArgs, MetricsCommand, MetricsPanoArgs, MetricsSetArgs};
 pub use panorama::{PanoramaArgs, SphereArgs, SphereOutputArgs, SteepArgs, ViewSetName};
+use prompt::seed;
 pub use prompt::{PromptArgs, Seed};
 pub use region::RegionArg;
 pub use tools::{CompletionsArgs, ContactSheetArgs, DevicesArgs, InspectArgs, VerifyArgs};
@@ -75,6 +78,8 @@ pub enum Command {
     Inpaint(Box<InpaintArgs>),
     /// A picture changed as two prompts differ, or by an instruction
     Edit(Box<EditArgs>),
+    /// Frames of a video, photos with cameras or a panorama, edited together
+    EditSet(Box<EditSetArgs>),
     /// A 360° picture as cubemap, panorama or perspective view, for engines and viewers
     Reproject(Box<ReprojectArgs>),
     /// StochSync's switches and its rivals with the same prompts and seeds: a table
@@ -95,4 +100,11 @@ pub enum Command {
 
 fn positive(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|v: &f64| *v > 0.0 && v.is_finite()).ok_or_else(|| "a number above 0".to_owned())
+}
+
+/// `WIDTHxHEIGHT` of frames, as `[height, width]`.
+fn frame_size(text: &str) -> Result<[usize; 2], String> {
+    let number = |t: &str| t.parse::<usize>().ok().filter(|n| (1..=16384).contains(n));
+    let parsed = text.split_once(['x', 'X']).and_then(|(width, height)| number(width).zip(number(height)));
+    parsed.map(|(width, height)| [height, width]).ok_or_else(|| "expected WIDTHxHEIGHT of 1 to 16384 pixels".to_owned())
 }

@@ -88,7 +88,18 @@ Examples:
   syncline metrics pano meadow.png
   syncline metrics pano seed_1.png seed_2.png seed_3.png --mini auto
   syncline metrics edit photo.png winter.png --mask mask.png
-  syncline metrics pano meadow.png --borders -144,-72,0,72,144 --view-size 128 --json";
+  syncline metrics pano meadow.png --borders -144,-72,0,72,144 --view-size 128 --json
+  syncline metrics set night --source day
+  syncline metrics set clip.y4m --json";
+
+pub const EDIT_SET: &str = "\
+Examples:
+  syncline edit-set -i frames --source-prompt \"a meadow at noon\" -p \"a meadow at night\" -o night
+  syncline edit-set -i clip.gif --source-prompt \"sand dunes\" -p \"snow\" --method independent -o snow.gif --report snow.html
+  ffmpeg -i in.mp4 -f yuv4mpegpipe - | syncline edit-set -i - -o - --source-prompt \"a street\" -p \"a street in snow\" \\
+    | ffmpeg -i - -i in.mp4 -map 0:v -map 1:a? -c:a copy out.mp4
+  syncline edit-set -i scene -m ~/models/pix2pix --instruction \"make it autumn\" -b 16 -o autumn
+  syncline edit-set -i panorama.png --source-prompt \"a lake\" -p \"a frozen lake\" -o frozen.png";
 
 pub const VERIFY: &str = "\
 Examples:
@@ -149,6 +160,7 @@ mod tests {
             ABLATION,
             CONTACT_SHEET,
             METRICS,
+            EDIT_SET,
             VERIFY,
             DEVICES,
             INSPECT,

@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         Command::Torus(args) => commands::flat::torus(&cli.global, args),
         Command::Inpaint(args) => commands::inpaint::run(&cli.global, args),
         Command::Edit(args) => commands::edit::run(&cli.global, args),
+        Command::EditSet(args) => commands::edit_set::run(&cli.global, args),
         Command::Reproject(args) => commands::reproject::run(&cli.global, args),
         Command::Ablation(args) => commands::ablation::run(&cli.global, args),
         Command::ContactSheet(args) => commands::contact_sheet::run(&cli.global, args),

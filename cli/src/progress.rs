@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
-use syncline::jobs::{CancelToken, Job, Program, Progress};
+use syncline::jobs::{CancelToken, Job, Program, Progress, Status};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::Global;
@@ -114,6 +114,45 @@ impl Watch {
 fn clock(time: Duration) -> String {
     let seconds = time.as_secs_f64().round() as u64;
     format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
+/// Counts parts of a command that are no jobs of their own.
+pub struct Counter(Watch, Instant);
+
+impl Counter {
+    /// Nothing is shown yet.
+    pub fn new(global: &Global) -> Self {
+        Self(Watch::new(global), Instant::now())
+    }
+
+    /// `step` of `steps` parts of this stage are done.
+    pub fn tell(&mut self, stage: &'static str, step: usize, steps: usize) {
+        let status = Status { stage, step, steps, fraction: step as f64 / steps.max(1) as f64 };
+        let elapsed = self.1.elapsed();
+        self.0.update(&Progress { status, elapsed, eta: None, rate: None, finished: step == steps });
+    }
+
+    /// Takes the bar away.
+    pub fn finish(self) {
+        self.0.bar.finish_and_clear();
+    }
+}
+
+/// A job that is a small part of a command: Ctrl-C stops it, nothing is shown.
+pub fn run_unseen<P: Program>(program: P) -> anyhow::Result<P::Output> {
+    let job = Job::new(program);
+    cancel_on_interrupt(job.cancel_token());
+    Ok(job.run(|_, _| {})?)
+}
+
+/// A job that is one of several alike: progress and Ctrl-C.
+pub fn run_part<P: Program>(global: &Global, program: P) -> anyhow::Result<P::Output> {
+    let job = Job::new(program);
+    cancel_on_interrupt(job.cancel_token());
+    let mut watch = Watch::new(global);
+    let output = job.run(|_, progress| watch.update(progress));
+    watch.bar.finish_and_clear();
+    Ok(output?)
 }
 
 /// Runs a job with progress and Ctrl-C.

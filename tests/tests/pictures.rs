@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use syncline::jobs::{Job, PictureCodec, PictureOptions, Program};
+use syncline::jobs::{FrameEdit, Job, PictureCodec, PictureOptions, Program};
+use syncline::methods::SyncSde;
 use syncline::models::Wrap;
 use syncline::pipeline::StableDiffusion;
 use syncline::rng::{NoiseKey, Purpose};
@@ -245,4 +246,47 @@ fn what_is_no_picture_is_refused_with_its_size() {
     assert_eq!(codec.decode(&[0.1; 256]).unwrap().len(), 12288);
     assert!(PictureCodec::new(model(), [0, 64], PictureOptions::default()).is_err());
     assert!(PictureCodec::new(model(), [64, 20000], PictureOptions::default()).is_err());
+}
+
+fn edit(source: &str, target: &str, one_noise: bool) -> FrameEdit {
+    FrameEdit {
+        method: SyncSde::exact(1, [2.0, 4.0]),
+        steps: 4,
+        source: source.to_owned(),
+        target: target.to_owned(),
+        negative: String::new(),
+        one_noise,
+        seed: 5,
+    }
+}
+
+fn edited(edit: &FrameEdit, first: usize, latents: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    let program = edit.program(model(), first, [64, 64], latents.concat()).unwrap();
+    let canvas = Job::new(program).run(|_, _| {}).unwrap().canvas;
+    canvas.chunks_exact(latents[0].len()).map(<[f32]>::to_vec).collect()
+}
+
+/// A picture becomes the same whatever its batch; with one path for all, equal pictures become equal; equal prompts change no bit.
+#[test]
+fn pictures_are_edited_each_by_itself() {
+    let mut codec = codec([64, 64], PictureOptions::default());
+    let rgb = picture([64, 64]);
+    let darker: Vec<f32> = rgb.iter().map(|v| 0.8 * v).collect();
+    let latents = [&rgb, &darker, &rgb].map(|rgb| codec.encode(rgb).unwrap());
+    codec.release();
+    let (day, night) = ("a green meadow at noon", "a green meadow at night");
+    let own = edit(day, night, false);
+    let together = edited(&own, 0, &latents);
+    let apart: Vec<Vec<f32>> = (0..3).map(|i| edited(&own, i, &latents[i..=i]).remove(0)).collect();
+    assert_eq!(together, apart);
+    assert!(together[0] != together[2], "each picture has its own path");
+    assert!(distance(&together[0], &latents[0]) > 0.05, "{}", distance(&together[0], &latents[0]));
+    let shared = edited(&edit(day, night, true), 0, &latents);
+    assert_eq!((&shared[0], &shared[0]), (&shared[2], &together[0]));
+    // Guidance of source and target differs in `edit`: equal prompts give back the picture only with equal guidance.
+    let same = FrameEdit { method: SyncSde::exact(1, [4.0; 2]), ..edit(day, day, false) };
+    assert_eq!(edited(&same, 0, &latents), latents);
+    let refused = edit(day, night, false);
+    let refused = FrameEdit { method: SyncSde::exact(0, [1.0; 2]), ..refused }.check(model()).unwrap_err().to_string();
+    assert!(refused.contains("start index: found 0"), "{refused}");
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use crate::examples;
+use crate::input::Matrix;
 
 #[derive(Debug, Args)]
 #[command(after_help = examples::METRICS)]
@@ -20,6 +21,28 @@ pub enum MetricsCommand {
     Edit(super::MetricsEditArgs),
     /// Finished 2:1 panoramas: seams, poles, sharpness, and with several how different they are
     Pano(MetricsPanoArgs),
+    /// A set of pictures (frames, photos, GIF, video): fidelity to its source, flicker, spread of colours, sharpness
+    Set(MetricsSetArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = examples::METRICS)]
+pub struct MetricsSetArgs {
+    /// Folder of frames or photos, animated GIF, .y4m or raw rgb24 file, or - for one of the latter two on standard input
+    #[arg(value_name = "SET")]
+    pub set: PathBuf,
+    /// What it was made from: as many pictures of the same size, in the same order
+    #[arg(long, value_name = "SET")]
+    pub source: Option<PathBuf>,
+    /// Size of raw rgb24 frames
+    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = super::frame_size)]
+    pub size: Option<[usize; 2]>,
+    /// Matrix of Y4M colours [default: bt709 from 720 rows, else bt601]
+    #[arg(long, value_enum)]
+    pub matrix: Option<Matrix>,
+    /// Numbers of frames may leave some out
+    #[arg(long)]
+    pub gaps: bool,
 }
 
 #[derive(Debug, Args)]

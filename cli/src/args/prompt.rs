@@ -35,7 +35,8 @@ pub enum Seed {
     Random,
 }
 
-fn seed(text: &str) -> Result<Seed, String> {
+/// The value of `--seed`.
+pub fn seed(text: &str) -> Result<Seed, String> {
     if text == "-1" || text.eq_ignore_ascii_case("random") {
         return Ok(Seed::Random);
     }

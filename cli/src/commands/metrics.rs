@@ -1,6 +1,7 @@
 //! `metrics`.
 
 mod edit;
+pub mod set;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ pub fn run(global: &Global, args: &MetricsArgs) -> anyhow::Result<()> {
     match &args.command {
         MetricsCommand::Edit(args) => edit::run(global, args),
         MetricsCommand::Pano(args) => pano(global, args),
+        MetricsCommand::Set(args) => set::run(global, args),
     }
 }
 

@@ -6,6 +6,7 @@ pub mod completions;
 pub mod contact_sheet;
 pub mod devices;
 pub mod edit;
+pub mod edit_set;
 pub mod flat;
 pub mod images;
 pub mod inpaint;
@@ -50,7 +51,12 @@ fn prompt_text(given: &str) -> anyhow::Result<String> {
 
 /// The seed to use; a random one is told by the picture's metadata, on stderr and in the result event.
 fn seed(global: &Global, args: &PromptArgs) -> u64 {
-    match args.seed {
+    drawn_seed(global, args.seed)
+}
+
+/// As [`seed`], of the flag alone.
+fn drawn_seed(global: &Global, seed: Seed) -> u64 {
+    match seed {
         Seed::Given(seed) => seed,
         Seed::Random => {
             // The hasher's keys come from the operating system's random source. 32 bits, as other tools print them.

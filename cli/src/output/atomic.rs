@@ -203,6 +203,11 @@ impl Target {
         self.path.with_file_name(name)
     }
 
+    /// The path as given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }

@@ -55,6 +55,16 @@ pub enum OutputError {
         /// How many names were tried.
         tried: u32,
     },
+    /// Replacing a folder would take something away that is not made again.
+    #[error(
+        "{folder} holds something that would not be written again: '{what}'; remove it, or choose another place with -o"
+    )]
+    WouldLose {
+        /// The folder, or what is in its place.
+        folder: PathBuf,
+        /// A file in it.
+        what: PathBuf,
+    },
     /// A picture with NaN or infinity in it is never written.
     #[error(
         "numeric failure: {count} of {total} picture values are NaN or infinite, the first at x {x}, y {y}; no file was written, try --precision f32"
@@ -118,6 +128,7 @@ impl OutputError {
             | OutputError::NotFolder { .. }
             | OutputError::IsFolder { .. }
             | OutputError::NoName { .. }
+            | OutputError::WouldLose { .. }
             | OutputError::Encode { .. }
             | OutputError::NoFreeName { .. } => 9,
         }

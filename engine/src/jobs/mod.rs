@@ -3,6 +3,7 @@
 
 mod canvas;
 mod denoise;
+mod frame_edit;
 mod job;
 mod picture_edit;
 mod pictures;
@@ -21,6 +22,7 @@ pub use canvas::{
     Branched, CanvasModel, CanvasOptions, CanvasProgram, CanvasResult, Checkpoint, Keep, Preview, PromptedUNet,
     Regions, ViewPrompts,
 };
+pub use frame_edit::FrameEdit;
 pub use job::{CancelToken, Job, Program, Progress, Status};
 pub use picture_edit::{PictureEdit, edit_views};
 pub use pictures::{CodePicture, PictureCodec, PictureOptions};

@@ -11,6 +11,8 @@ use crate::error::Result;
 pub struct Frames {
     count: usize,
     size: [usize; 2],
+    /// Noise id of the first frame, and what the next ones' ids are larger by.
+    ids: [u32; 2],
 }
 
 impl Frames {
@@ -27,7 +29,19 @@ impl Frames {
         if !(1..=most).contains(&count) {
             return refuse("frames", count, format!("1 to {most} of {width}x{height} pixels"));
         }
-        Ok(Self { count, size })
+        Ok(Self { count, size, ids: [0, 1] })
+    }
+
+    /// These frames as a part of more: they draw the noise of frame `first` and those after it, as if all were there.
+    #[must_use]
+    pub fn starting_at(self, first: u32) -> Self {
+        Self { ids: [first, self.ids[1]], ..self }
+    }
+
+    /// All frames draw the noise of the first.
+    #[must_use]
+    pub fn with_one_noise(self) -> Self {
+        Self { ids: [0, 0], ..self }
     }
 }
 
@@ -62,7 +76,7 @@ impl Space for Frames {
             let (size, canvas) = ([width, height], [width, self.count * height]);
             let origin = [0.0, (i * height) as f64];
             let words = Window { origin, size, scale: [1.0, 1.0], canvas, wrap: [false, false] }.words();
-            View { words, id: i as u32, direction: None }
+            View { words, id: self.ids[0] + self.ids[1] * i as u32, direction: None }
         };
         (0..self.count).map(view).collect()
     }
@@ -79,6 +93,9 @@ mod tests {
         let views = space.views(5);
         assert_eq!(views[2].words.numbers[..4], [32.0, 120.0, 1.0, 1.0]);
         assert_eq!((views[2].id, views[2].direction), (2, None));
+        let ids = |space: Frames| space.views(0).iter().map(|view| view.id).collect::<Vec<_>>();
+        assert_eq!(ids(space.clone().starting_at(7)), [7, 8, 9]);
+        assert_eq!(ids(space.starting_at(7).with_one_noise()), [0, 0, 0]);
         assert!(Frames::new(0, [48, 64]).unwrap_err().to_string().contains("frames: found 0, expected 1 to 1365"));
         assert!(Frames::new(200, [512, 512]).unwrap_err().to_string().contains("1 to 128 of 512x512"));
         assert!(Frames::new(1, [0, 4]).unwrap_err().to_string().contains("frame size: found 4x0"));

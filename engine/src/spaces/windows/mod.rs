@@ -126,6 +126,12 @@ impl Windows {
         Ok(Self { options: options.clone(), origins })
     }
 
+    /// Upper left corners (y, x) of the windows of unshifted steps.
+    #[must_use]
+    pub fn origins(&self) -> &[[usize; 2]] {
+        &self.origins
+    }
+
     /// Distance (y, x) by which the windows of a step are shifted.
     fn shift(&self, step: usize) -> [usize; 2] {
         let o = &self.options;

@@ -1,8 +1,10 @@
 //! Pictures from disk, within limits.
 
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 
-use image::ImageFormat;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 use syncline::reproject::Raster;
 
 use crate::exit::Failure;
@@ -14,26 +16,42 @@ const MAX_SIDE: u32 = 16384;
 /// Most bytes of its pixels while it is decoded.
 const MAX_BYTES: u64 = 2 << 30;
 
+/// A picture with what its file says beside the colours.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Photo {
+    /// The colours.
+    pub picture: Picture,
+    /// Opacity, a byte each pixel, where the file has it.
+    pub alpha: Option<Vec<u8>>,
+    /// Camera data, as they are.
+    pub exif: Option<Vec<u8>>,
+    /// Colour profile, as it is.
+    pub icc: Option<Vec<u8>>,
+}
+
 /// A PNG, JPEG, WebP, EXR or HDR picture; the latter two hold light, all others what a display is told.
 ///
 /// # Errors
 /// With code 3 for anything else, and for pictures without pixels or with NaN or infinite ones.
 pub fn read_picture(path: &Path) -> anyhow::Result<Picture> {
-    let refuse = |e: String| {
-        Failure::input(format!(
-            "{}: {e}; give a PNG, JPEG or WebP picture, or linear light as EXR or HDR",
-            path.display()
-        ))
-    };
-    let mut reader = image::ImageReader::open(path).map_err(|e| refuse(e.to_string()))?;
-    let mut limits = image::Limits::default();
-    limits.max_image_width = Some(MAX_SIDE);
-    limits.max_image_height = Some(MAX_SIDE);
-    limits.max_alloc = Some(MAX_BYTES);
-    reader.limits(limits);
-    let reader = reader.with_guessed_format().map_err(|e| refuse(e.to_string()))?;
+    Ok(read_photo(path)?.picture)
+}
+
+/// As [`read_picture`], with all that a set of pictures carries on.
+///
+/// # Errors
+/// As there.
+pub fn read_photo(path: &Path) -> anyhow::Result<Photo> {
+    let refuse = |e: String| refusal(path, &e);
+    let reader = open(path).map_err(refuse)?;
     let format = reader.format();
-    let rgb = reader.decode().map_err(|e| refuse(e.to_string()))?.to_rgb32f();
+    let mut decoder = reader.into_decoder().map_err(|e| refuse(e.to_string()))?;
+    // What cannot be read of these is no reason to refuse the picture.
+    let (exif, icc) = (decoder.exif_metadata().unwrap_or(None), decoder.icc_profile().unwrap_or(None));
+    let opaque = !decoder.color_type().has_alpha();
+    let decoded = DynamicImage::from_decoder(decoder).map_err(|e| refuse(e.to_string()))?;
+    let alpha = (!opaque).then(|| decoded.to_rgba8().pixels().map(|p| p.0[3]).collect());
+    let rgb = decoded.into_rgb32f();
     let size = [rgb.height() as usize, rgb.width() as usize];
     if size.contains(&0) {
         return Err(refuse(format!("{}x{} pixels", size[1], size[0])).into());
@@ -44,7 +62,40 @@ pub fn read_picture(path: &Path) -> anyhow::Result<Picture> {
     }
     let raster = Raster::new(size, rgb.into_raw());
     let linear = matches!(format, Some(ImageFormat::OpenExr | ImageFormat::Hdr));
-    Ok(if linear { Picture::linear(raster) } else { Picture::srgb(raster) })
+    let picture = if linear { Picture::linear(raster) } else { Picture::srgb(raster) };
+    Ok(Photo { picture, alpha, exif, icc })
+}
+
+/// `[height, width]` of a picture, of which only the beginning is read.
+///
+/// # Errors
+/// As [`read_picture`].
+pub fn picture_size(path: &Path) -> anyhow::Result<[usize; 2]> {
+    let read = open(path).and_then(|reader| reader.into_dimensions().map_err(|e| e.to_string()));
+    let (width, height) = read.map_err(|e| refusal(path, &e))?;
+    Ok([height as usize, width as usize])
+}
+
+/// What no file may exceed.
+pub(super) fn limits() -> image::Limits {
+    let mut limits = image::Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MAX_BYTES);
+    limits
+}
+
+fn open(path: &Path) -> Result<ImageReader<BufReader<File>>, String> {
+    let mut reader = ImageReader::open(path).map_err(|e| e.to_string())?;
+    reader.limits(limits());
+    reader.with_guessed_format().map_err(|e| e.to_string())
+}
+
+fn refusal(path: &Path, reason: &str) -> Failure {
+    Failure::input(format!(
+        "{}: {reason}; give a PNG, JPEG or WebP picture, or linear light as EXR or HDR",
+        path.display()
+    ))
 }
 
 #[cfg(test)]

@@ -1,0 +1,265 @@
+//! The method that the flags ask for, on latents.
+
+use std::sync::Arc;
+
+use syncline::jobs::{EditTexts, FrameEdit, SetEdit};
+use syncline::methods::{Csd, Optimiser, SyncSde};
+use syncline::pipeline::StableDiffusion;
+use syncline::spaces::Frames;
+use syncline::spaces::windows::{Windows, WindowsOptions};
+
+use super::windows::Cut;
+use crate::args::{EditSetArgs, Global, SetMethodArgs, SetMethodName};
+use crate::commands::prompt_text;
+use crate::exit::Failure;
+use crate::progress;
+
+/// Steps of sync-SDE by default.
+const STEPS: usize = 28;
+
+/// Windows of a panorama.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Around {
+    /// Pixels between two of them.
+    pub stride: Option<usize>,
+    /// Whether the edges continue.
+    pub wrap: bool,
+}
+
+/// A method with its texts and numbers.
+#[derive(Clone, Debug)]
+pub struct Editor {
+    /// Which.
+    pub name: SetMethodName,
+    kind: Kind,
+    batch: usize,
+    seed: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Each(FrameEdit),
+    Csd(Csd, EditTexts),
+}
+
+/// Latents of several pictures of one size, one below the other, and the pictures' size in pixels.
+pub struct Latents {
+    /// `[height, width]` that the latents stand for.
+    pub size: [usize; 2],
+    /// Values of one picture.
+    pub each: usize,
+    /// All values.
+    pub values: Vec<f32>,
+}
+
+/// What to change, as given.
+///
+/// # Errors
+/// With code 2 when a prompt is missing.
+pub fn texts(args: &SetMethodArgs, guidance: f64) -> anyhow::Result<EditTexts> {
+    let negative = prompt_text(&args.negative_prompt)?;
+    if let Some(instruction) = &args.instruction {
+        let guidance = [guidance, args.image_cfg_scale];
+        return Ok(EditTexts::Instructions { instructions: vec![prompt_text(instruction)?], negative, guidance });
+    }
+    let (source, target) = (prompt_text(&args.source_prompt)?, prompt_text(&args.prompt)?);
+    for (flag, text, says) in [("--source-prompt", &source, "show"), ("-p", &target, "are to show")] {
+        if text.trim().is_empty() {
+            return Err(Failure::usage(format!(
+                "{flag} is missing: it says what the pictures {says}; give --source-prompt and -p, or --instruction for an \
+                 InstructPix2Pix model"
+            ))
+            .into());
+        }
+    }
+    Ok(EditTexts::Prompts { source, targets: vec![target], negative })
+}
+
+impl Editor {
+    /// From the flags. `around`: the set is one panorama.
+    ///
+    /// # Errors
+    /// With code 2 for flags that the method does not know, or a prompt that is missing.
+    pub fn new(args: &EditSetArgs, name: SetMethodName, around: bool, seed: u64) -> anyhow::Result<Self> {
+        let edit = &args.edit;
+        let guidance = edit.cfg_scale.unwrap_or(if args.device.model.is_some() { 7.5 } else { 5.0 });
+        let texts = texts(edit, guidance)?;
+        let kind = match texts {
+            EditTexts::Prompts { source, targets, negative } if name != SetMethodName::Csd => {
+                let steps = edit.steps.unwrap_or(STEPS);
+                let start = edit.start.unwrap_or((steps / 8).max(1));
+                Kind::Each(FrameEdit {
+                    method: SyncSde::exact(start, [edit.source_cfg_scale.unwrap_or(guidance), guidance]),
+                    steps,
+                    source,
+                    target: targets.concat(),
+                    negative,
+                    one_noise: name == SetMethodName::Coupled,
+                    seed,
+                })
+            }
+            texts => Kind::Csd(csd(edit, guidance, (name, around), seed), texts),
+        };
+        Ok(Self { name, kind, batch: edit.batch, seed })
+    }
+
+    /// Refuses numbers that the model's levels do not allow, before anything is encoded.
+    ///
+    /// # Errors
+    /// As the method says.
+    pub fn check(&self, model: &StableDiffusion) -> syncline::Result<()> {
+        match &self.kind {
+            Kind::Each(edit) => edit.check(model),
+            Kind::Csd(method, EditTexts::Instructions { .. }) => {
+                model.require_image_latents()?;
+                method.plan(&model.noise_schedule, 1).map(|_| ())
+            }
+            Kind::Csd(method, EditTexts::Prompts { .. }) => {
+                model.require_plain_latents()?;
+                method.plan(&model.noise_schedule, 1).map(|_| ())
+            }
+        }
+    }
+
+    /// All switches in words.
+    pub fn switches(&self) -> String {
+        match &self.kind {
+            Kind::Each(edit) => format!("{edit:?}"),
+            Kind::Csd(method, texts) => format!("{method:?} {texts:?}"),
+        }
+    }
+
+    /// Steps.
+    pub fn steps(&self) -> usize {
+        match &self.kind {
+            Kind::Each(edit) => edit.steps,
+            Kind::Csd(method, _) => method.iterations,
+        }
+    }
+
+    /// Edited latents of pictures, which keep their order. `numbers`: the pictures' places in the whole set.
+    ///
+    /// # Errors
+    /// When the job fails or is stopped.
+    pub fn pictures(
+        &self,
+        global: &Global,
+        model: &Arc<StableDiffusion>,
+        latents: Latents,
+        numbers: &[usize],
+    ) -> anyhow::Result<Vec<f32>> {
+        let count = latents.values.len() / latents.each;
+        match &self.kind {
+            Kind::Each(edit) => {
+                let mut edited = Vec::with_capacity(latents.values.len());
+                let mut at = 0;
+                while at < count {
+                    // Pictures of a batch stand next to each other in the set: their noise counts on.
+                    let next = |n: &usize| numbers[at + n] == numbers[at] + n;
+                    let few = (0..self.batch.min(count - at)).take_while(next).count();
+                    let values = latents.values[at * latents.each..(at + few) * latents.each].to_vec();
+                    let program = edit.program(model, numbers[at], latents.size, values)?;
+                    edited.extend(progress::run_part(global, program)?.canvas);
+                    at += few;
+                }
+                Ok(edited)
+            }
+            Kind::Csd(method, texts) => {
+                let space = Frames::new(count, latents.size)?;
+                self.collaborate(global, model, (method, texts), (Box::new(space), latents.values))
+            }
+        }
+    }
+
+    /// Edited latents of a panorama.
+    ///
+    /// # Errors
+    /// As [`Editor::pictures`].
+    pub fn panorama(
+        &self,
+        global: &Global,
+        model: &Arc<StableDiffusion>,
+        latents: Latents,
+        around: Around,
+    ) -> anyhow::Result<Vec<f32>> {
+        let f = model.downscale();
+        let window = latents.size.map(|n| n.min(model.native_size()));
+        let stride = around.stride.unwrap_or(window[1] / 4).next_multiple_of(f);
+        let space = Windows::new(&WindowsOptions {
+            canvas: latents.size,
+            window,
+            stride: window.map(|n| stride.clamp(f, n)),
+            wrap: [false, around.wrap],
+            align: f,
+            ..WindowsOptions::default()
+        })?;
+        match &self.kind {
+            Kind::Each(_) => {
+                let channels = model.latent_channels();
+                let cut = Cut::new(&space, f);
+                let values = cut.gather(&latents.values, channels);
+                let numbers: Vec<usize> = (0..cut.count()).collect();
+                let each = window[0] / f * window[1] / f * channels;
+                let edited = self.pictures(global, model, Latents { size: window, each, values }, &numbers)?;
+                Ok(cut.average(&edited, channels))
+            }
+            Kind::Csd(method, texts) => {
+                self.collaborate(global, model, (method, texts), (Box::new(space), latents.values))
+            }
+        }
+    }
+
+    fn collaborate(
+        &self,
+        global: &Global,
+        model: &Arc<StableDiffusion>,
+        (method, texts): (&Csd, &EditTexts),
+        (space, source): (Box<dyn syncline::spaces::Space>, Vec<f32>),
+    ) -> anyhow::Result<Vec<f32>> {
+        let (method, texts) = (method.clone(), texts.clone());
+        let edit = SetEdit { method, space, source, texts, regions: None, latent_canvas: None, seed: self.seed };
+        Ok(progress::run_part(global, edit.program(model)?)?.canvas)
+    }
+}
+
+fn csd(edit: &SetMethodArgs, guidance: f64, (name, around): (SetMethodName, bool), seed: u64) -> Csd {
+    let mut method = if around { Csd::panorama(seed) } else { Csd::frames(seed) };
+    method.iterations = edit.steps.unwrap_or(method.iterations);
+    method.guidance_scale = [guidance, edit.source_cfg_scale.unwrap_or(guidance)];
+    method.batch = Some(edit.batch);
+    if let (Some(wish), Optimiser::Sgd { rate, .. }) = (edit.rate, &mut method.optimiser) {
+        *rate = wish;
+    }
+    match name {
+        SetMethodName::Csd => {}
+        // Without the kernel the pictures do not see each other.
+        SetMethodName::Independent => method.coupling = None,
+        SetMethodName::Coupled => (method.coupling, method.one_noise) = (None, true),
+    }
+    method
+}
+
+/// What a flag says to a method that does not know it.
+///
+/// # Errors
+/// With code 2.
+pub fn refuse_foreign(args: &EditSetArgs, around: bool) -> Result<(), Failure> {
+    let edit = &args.edit;
+    let name = edit.method;
+    let distils = name == SetMethodName::Csd || edit.instruction.is_some();
+    let given = [
+        ("--start", edit.start.is_some() && distils, "a switch of coupled and independent edits by prompts"),
+        ("--rate", edit.rate.is_some() && !distils, "a switch of csd"),
+        ("--stride", args.files.stride.is_some() && !around, "for a panorama"),
+        ("--wrap", args.files.wrap.is_some() && !around, "for a panorama"),
+    ];
+    if let Some((flag, _, what)) = given.iter().find(|(_, given, _)| *given) {
+        return Err(Failure::usage(format!("{flag} is {what}; found --method {}", name.name())));
+    }
+    if around && name == SetMethodName::Coupled {
+        let message =
+            "--method coupled gives pictures the same noise; windows of one panorama overlap: take csd or independent";
+        return Err(Failure::usage(message));
+    }
+    Ok(())
+}
