@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use syncline::jobs::{FrameEdit, Job, PictureCodec, PictureOptions, Program};
-use syncline::methods::SyncSde;
+use syncline::jobs::{EditTexts, FrameEdit, Job, PictureCodec, PictureOptions, Program};
+use syncline::methods::{EditGrid, EditMethod, EditSettings, Instructed};
 use syncline::models::Wrap;
 use syncline::pipeline::StableDiffusion;
 use syncline::rng::{NoiseKey, Purpose};
@@ -248,13 +248,12 @@ fn what_is_no_picture_is_refused_with_its_size() {
     assert!(PictureCodec::new(model(), [64, 20000], PictureOptions::default()).is_err());
 }
 
-fn edit(source: &str, target: &str, one_noise: bool) -> FrameEdit {
+fn edit(source: &str, target: &str, guidance: [f64; 2], one_noise: bool) -> FrameEdit {
+    let settings = EditSettings { start: 1, guidance, ..EditSettings::new(4, 5) };
+    let (source, targets, negative) = (source.to_owned(), vec![target.to_owned()], String::new());
     FrameEdit {
-        method: SyncSde::exact(1, [2.0, 4.0]),
-        steps: 4,
-        source: source.to_owned(),
-        target: target.to_owned(),
-        negative: String::new(),
+        plan: settings.plan(EditMethod::SyncSde, &model().noise_schedule).unwrap(),
+        texts: EditTexts::Prompts { source, targets, negative },
         one_noise,
         seed: 5,
     }
@@ -275,18 +274,27 @@ fn pictures_are_edited_each_by_itself() {
     let latents = [&rgb, &darker, &rgb].map(|rgb| codec.encode(rgb).unwrap());
     codec.release();
     let (day, night) = ("a green meadow at noon", "a green meadow at night");
-    let own = edit(day, night, false);
+    let own = edit(day, night, [2.0, 4.0], false);
     let together = edited(&own, 0, &latents);
     let apart: Vec<Vec<f32>> = (0..3).map(|i| edited(&own, i, &latents[i..=i]).remove(0)).collect();
     assert_eq!(together, apart);
     assert!(together[0] != together[2], "each picture has its own path");
     assert!(distance(&together[0], &latents[0]) > 0.05, "{}", distance(&together[0], &latents[0]));
-    let shared = edited(&edit(day, night, true), 0, &latents);
+    let shared = edited(&edit(day, night, [2.0, 4.0], true), 0, &latents);
     assert_eq!((&shared[0], &shared[0]), (&shared[2], &together[0]));
-    // Guidance of source and target differs in `edit`: equal prompts give back the picture only with equal guidance.
-    let same = FrameEdit { method: SyncSde::exact(1, [4.0; 2]), ..edit(day, day, false) };
-    assert_eq!(edited(&same, 0, &latents), latents);
-    let refused = edit(day, night, false);
-    let refused = FrameEdit { method: SyncSde::exact(0, [1.0; 2]), ..refused }.check(model()).unwrap_err().to_string();
-    assert!(refused.contains("start index: found 0"), "{refused}");
+    assert_eq!(edited(&edit(day, day, [4.0; 2], false), 0, &latents), latents);
+    // An instructed model's pictures, sampled from noise: theirs do not depend on the batch either.
+    let editor = StableDiffusion::load(&model().ctx, &ModelSource::mini_editor().unwrap(), Elem::F32).unwrap();
+    let grid = EditGrid::diffusion(&editor.noise_schedule, 3).unwrap();
+    let plan = Instructed { condition: 1.0 / editor.vae.config().scaling_factor }.plan(&grid);
+    let (instructions, negative) = (vec!["make it night".to_owned()], String::new());
+    let texts = EditTexts::Instructions { instructions, negative, guidance: [5.0, 1.2] };
+    let instructed = FrameEdit { plan, texts, one_noise: false, seed: 5 };
+    let run = |first, latents: &[Vec<f32>]| {
+        let program = instructed.program(&editor, first, [64, 64], latents.concat()).unwrap();
+        Job::new(program).run(|_, _| {}).unwrap().canvas
+    };
+    let all = run(0, &latents);
+    assert_eq!(all[2 * latents[0].len()..], run(2, &latents[2..]));
+    assert!(all.iter().all(|v| v.is_finite()) && all[..latents[0].len()] != latents[0][..]);
 }

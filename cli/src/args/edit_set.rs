@@ -14,9 +14,9 @@ use crate::input::Matrix;
 pub enum SetMethodName {
     /// Collaborative score distillation: all follow one another's gradients, a batch at a time
     Csd,
-    /// sync-SDE with the same noise for all pictures: alike places change alike
+    /// As independent, with the same noise at the same place of all pictures: alike places change alike
     Coupled,
-    /// Each picture by itself
+    /// Each picture by itself: sync-SDE, or with --instruction ordinary sampling
     Independent,
 }
 
@@ -126,20 +126,19 @@ pub struct SetMethodArgs {
     /// Steps [default: 100 of csd, 200 for panoramas; else 28]
     #[arg(long, aliases = ["n-steps", "num-inference-steps"], value_parser = clap::value_parser!(u16).range(1..).map(usize::from))]
     pub steps: Option<usize>,
-    /// Of these the index of the first that is taken, from 1, of coupled and independent: small changes more [default: an eighth
-    /// of the steps]
-    #[arg(long)]
+    /// coupled, independent: index of the first level that runs, from 1: small changes more [default: a seventh of the steps]
+    #[arg(long, value_name = "INDEX")]
     pub start: Option<usize>,
-    /// Guidance towards the prompt or instruction [default: 7.5, 5 for the built-in model]
-    #[arg(long, alias = "guidance-scale", allow_hyphen_values = true)]
-    pub cfg_scale: Option<f64>,
-    /// Guidance of the source prompt [default: as the prompt's]
+    /// Guidance towards the prompt or instruction [default: 7.5 of csd, else 7; 5 for the built-in model]
+    #[arg(long, visible_alias = "cfg-scale", alias = "guidance-scale", allow_hyphen_values = true)]
+    pub guidance: Option<f64>,
+    /// Guidance of the source prompt [default: as the prompt's of csd, else 1]
     #[arg(long, allow_hyphen_values = true, conflicts_with = "instruction")]
-    pub source_cfg_scale: Option<f64>,
-    /// Guidance towards the source picture, of InstructPix2Pix models
-    #[arg(long, default_value_t = 1.5, allow_hyphen_values = true)]
-    pub image_cfg_scale: f64,
-    /// Learning rate of csd [default: 0.5, 2 for panoramas]
+    pub source_guidance: Option<f64>,
+    /// Guidance of --instruction along the picture [default: 1.5, 1.2 for the built-in model]
+    #[arg(long, allow_hyphen_values = true, requires = "instruction")]
+    pub image_guidance: Option<f64>,
+    /// Learning rate of csd [default: 0.5, 2 for panoramas; 1 for the built-in model]
     #[arg(long, value_parser = super::positive)]
     pub rate: Option<f64>,
     /// Seed; -1 or "random" draws one

@@ -95,7 +95,10 @@ fn csd_and_coupled_edit_the_set_together() {
     let events = run.events();
     assert_eq!(events[events.len() - 1]["paths"], serde_json::json!(["csd", "csd.json"]));
     edit(&folder, &NIGHT, &["-i", "in", "-o", "coupled", "--method", "coupled"]).exits(0);
-    for set in ["csd", "coupled"] {
+    let instruction = ["edit-set", "--instruction", "make it night", "--steps=2"];
+    edit(&folder, &instruction, &["-i", "in", "-o", "told", "--batch", "2"]).exits(0);
+    edit(&folder, &instruction, &["-i", "in", "-o", "alone", "--method", "independent"]).exits(0);
+    for set in ["csd", "coupled", "told", "alone"] {
         assert_eq!(names(&folder.path().join(set)), ["f000.png", "f001.png", "f002.png"]);
     }
 }
@@ -304,8 +307,9 @@ fn bad_sets_are_refused_with_numbers() {
         let all = [&["edit-set", "-i", "gap", "--gaps"], output, flags].concat();
         folder.run(&all).exits(2).says(&[part]).gives_nothing();
     }
-    // Not an editor: the built-in model takes no picture beside its latents.
-    let all = ["edit-set", "-i", "gap", "--gaps", "-o", "no", "--instruction", "make it night"];
+    // Not an editor: the model takes no picture beside its latents.
+    let plain = concat!(env!("CARGO_MANIFEST_DIR"), "/../model-loader/mini/model");
+    let all = ["edit-set", "-i", "gap", "--gaps", "-o", "no", "--instruction", "make it night", "-m", plain];
     folder.run(&all).exits(4).gives_nothing();
     assert_eq!(folder.names(), ["empty", "gap", "sizes"]);
 }

@@ -53,7 +53,7 @@ impl PictureEdit {
     /// When model, plan and texts do not go together, an option is refused, or the device has no room.
     pub fn program(self, model: &Arc<StableDiffusion>) -> Result<CanvasProgram<Branched<PromptedUNet>>> {
         let space = Branches::new(edit_views(model, self.size)?, self.plan.branches)?;
-        let models = self.models(model, &space)?;
+        let models = edit_models(model, &self.plan, &self.texts, &space)?;
         let couples = self.plan.ops.iter().any(|op| matches!(op, Op::EditStep(_)));
         let options = CanvasOptions {
             start_latents: Some(self.source),
@@ -63,29 +63,34 @@ impl PictureEdit {
         };
         CanvasProgram::new(Branched::new(models)?, options)
     }
+}
 
-    fn models(&self, model: &Arc<StableDiffusion>, space: &Branches) -> Result<Vec<PromptedUNet>> {
-        let plan = &self.plan;
-        let one = |texts: &[String]| match texts {
-            [text] => Ok(text.clone()),
-            _ => {
-                let (found, expected) = (texts.len().to_string(), "1: this is an edit of one picture".to_owned());
-                Err(Error::Input { what: "target prompts", found, expected })
-            }
-        };
-        let unet = |branch: usize, text: &str, negative: &str| {
-            PromptedUNet::for_branch(model, ViewPrompts::new(text, negative), plan, space, branch)
-        };
-        match &self.texts {
-            EditTexts::Prompts { source, targets, negative } if plan.branches == 2 => {
-                // What the target is to avoid says nothing about the source.
-                Ok(vec![unet(0, source, "")?, unet(1, &one(targets)?, negative)?])
-            }
-            EditTexts::Prompts { targets, negative, .. } => Ok(vec![unet(0, &one(targets)?, negative)?]),
-            EditTexts::Instructions { instructions, negative, guidance } => {
-                let prompts = ViewPrompts::new(&one(instructions)?, negative);
-                Ok(vec![PromptedUNet::instructed(model, prompts, plan, space, (0..1, *guidance))?])
-            }
+/// A model for each branch of an edit's plan, with its prompts.
+pub(super) fn edit_models(
+    model: &Arc<StableDiffusion>,
+    plan: &Plan,
+    texts: &EditTexts,
+    space: &Branches,
+) -> Result<Vec<PromptedUNet>> {
+    let one = |texts: &[String]| match texts {
+        [text] => Ok(text.clone()),
+        _ => {
+            let (found, expected) = (texts.len().to_string(), "1: this is an edit of one picture".to_owned());
+            Err(Error::Input { what: "target prompts", found, expected })
+        }
+    };
+    let unet = |branch: usize, text: &str, negative: &str| {
+        PromptedUNet::for_branch(model, ViewPrompts::new(text, negative), plan, space, branch)
+    };
+    match texts {
+        EditTexts::Prompts { source, targets, negative } if plan.branches == 2 => {
+            // What the target is to avoid says nothing about the source.
+            Ok(vec![unet(0, source, "")?, unet(1, &one(targets)?, negative)?])
+        }
+        EditTexts::Prompts { targets, negative, .. } => Ok(vec![unet(0, &one(targets)?, negative)?]),
+        EditTexts::Instructions { instructions, negative, guidance } => {
+            let prompts = ViewPrompts::new(&one(instructions)?, negative);
+            Ok(vec![PromptedUNet::instructed(model, prompts, plan, space, (0..1, *guidance))?])
         }
     }
 }

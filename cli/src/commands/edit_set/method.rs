@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use syncline::jobs::{EditTexts, FrameEdit, SetEdit};
-use syncline::methods::{Csd, Optimiser, SyncSde};
+use syncline::methods::{Csd, EditGrid, EditMethod, EditSettings, Instructed, Optimiser, Plan};
 use syncline::pipeline::StableDiffusion;
 use syncline::spaces::Frames;
 use syncline::spaces::windows::{Windows, WindowsOptions};
@@ -14,7 +14,7 @@ use crate::commands::prompt_text;
 use crate::exit::Failure;
 use crate::progress;
 
-/// Steps of sync-SDE by default.
+/// Levels of sampling by default.
 const STEPS: usize = 28;
 
 /// Windows of a panorama.
@@ -32,14 +32,18 @@ pub struct Editor {
     /// Which.
     pub name: SetMethodName,
     kind: Kind,
+    texts: EditTexts,
     batch: usize,
     seed: u64,
 }
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Each(FrameEdit),
-    Csd(Csd, EditTexts),
+    /// sync-SDE.
+    Coupled(EditSettings),
+    /// Sampling of an `InstructPix2Pix` model in so many steps.
+    Instructed(usize),
+    Csd(Csd),
 }
 
 /// Latents of several pictures of one size, one below the other, and the pictures' size in pixels.
@@ -56,11 +60,12 @@ pub struct Latents {
 ///
 /// # Errors
 /// With code 2 when a prompt is missing.
-pub fn texts(args: &SetMethodArgs, guidance: f64) -> anyhow::Result<EditTexts> {
+fn texts(args: &SetMethodArgs, guidance: f64, built_in: bool) -> anyhow::Result<EditTexts> {
     let negative = prompt_text(&args.negative_prompt)?;
     if let Some(instruction) = &args.instruction {
-        let guidance = [guidance, args.image_cfg_scale];
-        return Ok(EditTexts::Instructions { instructions: vec![prompt_text(instruction)?], negative, guidance });
+        let image = args.image_guidance.unwrap_or(if built_in { 1.2 } else { 1.5 });
+        let instructions = vec![prompt_text(instruction)?];
+        return Ok(EditTexts::Instructions { instructions, negative, guidance: [guidance, image] });
     }
     let (source, target) = (prompt_text(&args.source_prompt)?, prompt_text(&args.prompt)?);
     for (flag, text, says) in [("--source-prompt", &source, "show"), ("-p", &target, "are to show")] {
@@ -79,61 +84,70 @@ impl Editor {
     /// From the flags. `around`: the set is one panorama.
     ///
     /// # Errors
-    /// With code 2 for flags that the method does not know, or a prompt that is missing.
+    /// With code 2 for a number that is refused, or a prompt that is missing.
     pub fn new(args: &EditSetArgs, name: SetMethodName, around: bool, seed: u64) -> anyhow::Result<Self> {
-        let edit = &args.edit;
-        let guidance = edit.cfg_scale.unwrap_or(if args.device.model.is_some() { 7.5 } else { 5.0 });
-        let texts = texts(edit, guidance)?;
-        let kind = match texts {
-            EditTexts::Prompts { source, targets, negative } if name != SetMethodName::Csd => {
-                let steps = edit.steps.unwrap_or(STEPS);
-                let start = edit.start.unwrap_or((steps / 8).max(1));
-                Kind::Each(FrameEdit {
-                    method: SyncSde::exact(start, [edit.source_cfg_scale.unwrap_or(guidance), guidance]),
-                    steps,
-                    source,
-                    target: targets.concat(),
-                    negative,
-                    one_noise: name == SetMethodName::Coupled,
-                    seed,
-                })
-            }
-            texts => Kind::Csd(csd(edit, guidance, (name, around), seed), texts),
+        let (edit, built_in) = (&args.edit, args.device.model.is_none());
+        let distils = name == SetMethodName::Csd;
+        let guidance = edit.guidance.unwrap_or(match (built_in, distils) {
+            (true, _) => 5.0,
+            (_, true) => 7.5,
+            _ => 7.0,
+        });
+        let steps = edit.steps.unwrap_or(STEPS);
+        let kind = if distils {
+            Kind::Csd(csd(args, guidance, around, seed))
+        } else if edit.instruction.is_some() {
+            Kind::Instructed(steps)
+        } else {
+            let base = EditSettings::new(steps, seed);
+            let guidance = [edit.source_guidance.unwrap_or(1.0), guidance];
+            let settings = EditSettings { start: edit.start.unwrap_or(base.start), guidance, ..base };
+            settings.check()?;
+            Kind::Coupled(settings)
         };
-        Ok(Self { name, kind, batch: edit.batch, seed })
+        let texts = texts(edit, guidance, built_in)?;
+        Ok(Self { name, kind, texts, batch: edit.batch, seed })
     }
 
-    /// Refuses numbers that the model's levels do not allow, before anything is encoded.
+    /// Refuses models of another kind, and numbers that the model's levels do not allow, before anything is encoded.
     ///
     /// # Errors
     /// As the method says.
     pub fn check(&self, model: &StableDiffusion) -> syncline::Result<()> {
+        match &self.texts {
+            EditTexts::Instructions { .. } => model.require_image_latents()?,
+            EditTexts::Prompts { .. } => model.require_plain_latents()?,
+        }
+        self.plan(model).map(|_| ())
+    }
+
+    fn plan(&self, model: &StableDiffusion) -> syncline::Result<Plan> {
+        let noise = &model.noise_schedule;
         match &self.kind {
-            Kind::Each(edit) => edit.check(model),
-            Kind::Csd(method, EditTexts::Instructions { .. }) => {
-                model.require_image_latents()?;
-                method.plan(&model.noise_schedule, 1).map(|_| ())
+            Kind::Coupled(settings) => settings.plan(EditMethod::SyncSde, noise),
+            Kind::Instructed(steps) => {
+                let condition = 1.0 / model.vae.config().scaling_factor;
+                Ok(Instructed { condition }.plan(&EditGrid::diffusion(noise, *steps)?))
             }
-            Kind::Csd(method, EditTexts::Prompts { .. }) => {
-                model.require_plain_latents()?;
-                method.plan(&model.noise_schedule, 1).map(|_| ())
-            }
+            Kind::Csd(method) => method.plan(noise, 1),
         }
     }
 
     /// All switches in words.
     pub fn switches(&self) -> String {
         match &self.kind {
-            Kind::Each(edit) => format!("{edit:?}"),
-            Kind::Csd(method, texts) => format!("{method:?} {texts:?}"),
+            Kind::Coupled(settings) => format!("{settings:?} {:?}", self.texts),
+            Kind::Instructed(steps) => format!("{steps} steps {:?}", self.texts),
+            Kind::Csd(method) => format!("{method:?} {:?}", self.texts),
         }
     }
 
     /// Steps.
     pub fn steps(&self) -> usize {
         match &self.kind {
-            Kind::Each(edit) => edit.steps,
-            Kind::Csd(method, _) => method.iterations,
+            Kind::Coupled(settings) => settings.steps,
+            Kind::Instructed(steps) => *steps,
+            Kind::Csd(method) => method.iterations,
         }
     }
 
@@ -150,7 +164,9 @@ impl Editor {
     ) -> anyhow::Result<Vec<f32>> {
         let count = latents.values.len() / latents.each;
         match &self.kind {
-            Kind::Each(edit) => {
+            Kind::Coupled(_) | Kind::Instructed(_) => {
+                let one_noise = self.name == SetMethodName::Coupled;
+                let edit = FrameEdit { plan: self.plan(model)?, texts: self.texts.clone(), one_noise, seed: self.seed };
                 let mut edited = Vec::with_capacity(latents.values.len());
                 let mut at = 0;
                 while at < count {
@@ -164,9 +180,9 @@ impl Editor {
                 }
                 Ok(edited)
             }
-            Kind::Csd(method, texts) => {
+            Kind::Csd(method) => {
                 let space = Frames::new(count, latents.size)?;
-                self.collaborate(global, model, (method, texts), (Box::new(space), latents.values))
+                self.collaborate(global, model, method, (Box::new(space), latents.values))
             }
         }
     }
@@ -194,7 +210,7 @@ impl Editor {
             ..WindowsOptions::default()
         })?;
         match &self.kind {
-            Kind::Each(_) => {
+            Kind::Coupled(_) | Kind::Instructed(_) => {
                 let channels = model.latent_channels();
                 let cut = Cut::new(&space, f);
                 let values = cut.gather(&latents.values, channels);
@@ -203,9 +219,7 @@ impl Editor {
                 let edited = self.pictures(global, model, Latents { size: window, each, values }, &numbers)?;
                 Ok(cut.average(&edited, channels))
             }
-            Kind::Csd(method, texts) => {
-                self.collaborate(global, model, (method, texts), (Box::new(space), latents.values))
-            }
+            Kind::Csd(method) => self.collaborate(global, model, method, (Box::new(space), latents.values)),
         }
     }
 
@@ -213,28 +227,25 @@ impl Editor {
         &self,
         global: &Global,
         model: &Arc<StableDiffusion>,
-        (method, texts): (&Csd, &EditTexts),
+        method: &Csd,
         (space, source): (Box<dyn syncline::spaces::Space>, Vec<f32>),
     ) -> anyhow::Result<Vec<f32>> {
-        let (method, texts) = (method.clone(), texts.clone());
+        let (method, texts) = (method.clone(), self.texts.clone());
         let edit = SetEdit { method, space, source, texts, regions: None, latent_canvas: None, seed: self.seed };
         Ok(progress::run_part(global, edit.program(model)?)?.canvas)
     }
 }
 
-fn csd(edit: &SetMethodArgs, guidance: f64, (name, around): (SetMethodName, bool), seed: u64) -> Csd {
+fn csd(args: &EditSetArgs, guidance: f64, around: bool, seed: u64) -> Csd {
+    let edit = &args.edit;
     let mut method = if around { Csd::panorama(seed) } else { Csd::frames(seed) };
     method.iterations = edit.steps.unwrap_or(method.iterations);
-    method.guidance_scale = [guidance, edit.source_cfg_scale.unwrap_or(guidance)];
+    method.guidance_scale = [guidance, edit.source_guidance.unwrap_or(guidance)];
     method.batch = Some(edit.batch);
-    if let (Some(wish), Optimiser::Sgd { rate, .. }) = (edit.rate, &mut method.optimiser) {
+    // As in the study of csd on the built-in model.
+    let small = args.device.model.is_none().then_some(1.0);
+    if let (Some(wish), Optimiser::Sgd { rate, .. }) = (edit.rate.or(small), &mut method.optimiser) {
         *rate = wish;
-    }
-    match name {
-        SetMethodName::Csd => {}
-        // Without the kernel the pictures do not see each other.
-        SetMethodName::Independent => method.coupling = None,
-        SetMethodName::Coupled => (method.coupling, method.one_noise) = (None, true),
     }
     method
 }
@@ -246,9 +257,10 @@ fn csd(edit: &SetMethodArgs, guidance: f64, (name, around): (SetMethodName, bool
 pub fn refuse_foreign(args: &EditSetArgs, around: bool) -> Result<(), Failure> {
     let edit = &args.edit;
     let name = edit.method;
-    let distils = name == SetMethodName::Csd || edit.instruction.is_some();
+    let distils = name == SetMethodName::Csd;
+    let samples = distils || edit.instruction.is_some();
     let given = [
-        ("--start", edit.start.is_some() && distils, "a switch of coupled and independent edits by prompts"),
+        ("--start", edit.start.is_some() && samples, "a switch of coupled and independent edits by prompts"),
         ("--rate", edit.rate.is_some() && !distils, "a switch of csd"),
         ("--stride", args.files.stride.is_some() && !around, "for a panorama"),
         ("--wrap", args.files.wrap.is_some() && !around, "for a panorama"),

@@ -43,7 +43,8 @@ pub fn run(global: &Global, args: &EditSetArgs) -> anyhow::Result<()> {
         set.one_size()?;
     }
     let editor = Editor::new(args, args.edit.method, around.is_some(), seed)?;
-    let model = device::load(&args.device)?;
+    let load = if args.edit.instruction.is_some() { device::load_editor } else { device::load };
+    let model = load(&args.device)?;
     editor.check(&model)?;
     refuse_small(&set, around.is_some(), model.native_size())?;
     tell(global, &set);
