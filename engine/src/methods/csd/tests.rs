@@ -28,6 +28,17 @@ fn rates_are_the_published_ones() {
     assert!(dds.iter().all(|rate| (rate - 0.048_828_125).abs() < 1e-12));
 }
 
+#[test]
+fn small_latents_move_less() {
+    let rate = |csd: Csd| if let Optimiser::Sgd { rate, .. } = csd.optimiser { rate } else { f64::NAN };
+    assert_eq!(Csd::panorama(1).for_latents(64, 20), Csd::panorama(1));
+    let small = Csd::panorama(1).for_latents(16, 20);
+    assert_eq!((small.iterations, small.batch, rate(small.clone())), (40, Some(4), 1.0));
+    // 2/(B + 1) of it each.
+    let each = [1, 4, 24].map(|views| rate(Csd::frames(1).for_latents(16, views)) * 2.0 / (views + 1) as f64);
+    assert!(each.iter().all(|step| (step - 0.22).abs() < 1e-12), "{each:?}");
+}
+
 /// Issue: a coupling may cost no more than one operation's dispatch; switched off it is the difference alone.
 #[test]
 fn couplings_change_one_operation() {

@@ -25,8 +25,7 @@ use crate::{console, device, progress};
 /// Guidance along instruction and picture that the built-in editor was measured with.
 const GUIDANCE: [f64; 2] = [5.0, 1.2];
 
-/// Steps and seed of every run.
-const ITERATIONS: usize = 40;
+/// Seed of every run.
 const SEED: u64 = 1;
 
 /// A way to edit.
@@ -46,9 +45,8 @@ const ROWS: &[Row] = &[
 
 /// Views with noise of their own see 1/(B + 1) of each other: without, the rate makes up for it.
 fn as_strong(csd: Csd) -> Csd {
-    let Optimiser::Sgd { rate, decay, every } = csd.optimiser else { return csd };
-    let views = csd.batch.unwrap_or(8) as f64;
-    let optimiser = Optimiser::Sgd { rate: rate * 2.0 * views / (views + 1.0), decay, every };
+    let (Optimiser::Sgd { rate, decay, every }, Some(views)) = (csd.optimiser, csd.batch) else { return csd };
+    let optimiser = Optimiser::Sgd { rate: rate * 2.0 * views as f64 / (views + 1) as f64, decay, every };
     Csd { coupling: None, optimiser, ..csd }
 }
 
@@ -60,15 +58,9 @@ struct Kind {
 }
 
 const KINDS: [Kind; 2] = [
-    Kind { name: "pano", title: "panoramas by windows of 72°, 4 at a time", method: || sized(Csd::panorama(SEED)) },
-    Kind { name: "frames", title: "frames, all together", method: || sized(Csd::frames(SEED)) },
+    Kind { name: "pano", title: "panoramas by windows of 72°, 4 at a time", method: || Csd::panorama(SEED) },
+    Kind { name: "frames", title: "frames, all together", method: || Csd::frames(SEED) },
 ];
-
-/// Numbers for the built-in editor: with the presets' rates and steps, four times as far, nights get northern lights.
-fn sized(csd: Csd) -> Csd {
-    let optimiser = Optimiser::Sgd { rate: 1.0, decay: 0.9, every: 20 };
-    Csd { iterations: ITERATIONS, optimiser, ..csd }
-}
 
 pub fn run(global: &Global, args: &AblationArgs) -> anyhow::Result<Vec<PathBuf>> {
     let (mut text, mut numbers, mut written) = (String::new(), Vec::new(), Vec::new());
@@ -183,9 +175,11 @@ fn sample(
     let part = VIEW_SIDE * width * 3;
     let latents: Vec<Vec<f32>> =
         source.rgb.chunks_exact(part).map(|rgb| codec.encode(rgb)).collect::<Result<_, _>>()?;
+    let views = space.view_count();
+    let method = (kind.method)().for_latents(codec.latent_size()[0], views);
     let instructions = vec![item.meta.instruction.clone()];
     let set = SetEdit {
-        method: (row.change)((kind.method)()),
+        method: (row.change)(Csd { batch: Some(method.batch.unwrap_or(views).min(views)), ..method }),
         space,
         source: latents.concat(),
         texts: EditTexts::Instructions { instructions, negative: String::new(), guidance: GUIDANCE },
