@@ -46,7 +46,7 @@ figures dawn "snow at dawn with mountains, pine trees" 7
 figures city_sea "noon, sea, a city skyline, clear sky" 8
 
 # Other canvases.
-"$syncline" panorama -q -p "green meadow at noon under a cloudy sky with mountains" -s 5 --view-set full --force -o docs/full.png
+"$syncline" panorama -q -p "green meadow at noon under a cloudy sky with mountains" -s 1 --view-set full --force -o docs/full.png
 for look in up:60 down:-60; do
   "$syncline" reproject -q -i docs/full.png -o "docs/full_${look%%:*}.png" --elevation "${look##*:}" --fov 90 --size 512x512 --force
 done
