@@ -10,6 +10,7 @@ mod environment;
 mod flat;
 mod images;
 mod metrics;
+mod pair;
 mod panorama;
 mod prompt;
 mod region;
@@ -29,6 +30,7 @@ pub use environment::{EnvironmentArgs, ReprojectArgs, Size};
 pub use flat::{InpaintArgs, TileArgs, TorusArgs, WrapName};
 pub use images::{Img2imgArgs, SamplerArgs, Txt2imgArgs};
 pub use metrics::{MetricsArgs, MetricsCommand, MetricsPanoArgs, MetricsSetArgs};
+pub use pair::{PairArgs, PairMethod, SharedNoise};
 pub use panorama::{PanoramaArgs, SphereArgs, SphereOutputArgs, SteepArgs, ViewSetName};
 use prompt::seed;
 pub use prompt::{PromptArgs, Seed};
@@ -82,6 +84,8 @@ pub enum Command {
     EditSet(Box<EditSetArgs>),
     /// A 360° picture as cubemap, panorama or perspective view, for engines and viewers
     Reproject(Box<ReprojectArgs>),
+    /// Pictures of several prompts with one layout
+    Pair(Box<PairArgs>),
     /// StochSync's switches and its rivals with the same prompts and seeds: a table
     Ablation(Box<AblationArgs>),
     /// Pictures of one size in a grid
@@ -96,6 +100,10 @@ pub enum Command {
     Inspect(InspectArgs),
     /// A completion script for a shell, on stdout
     Completions(CompletionsArgs),
+}
+
+fn non_negative(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|v: &f64| *v >= 0.0 && v.is_finite()).ok_or_else(|| "0 or a number above".to_owned())
 }
 
 fn positive(text: &str) -> Result<f64, String> {

@@ -1,6 +1,6 @@
 //! Opening the adapter and the model that the flags name.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use syncline::kernels::gpu::{Backends, Context, ContextOptions, Profile};
@@ -77,6 +77,12 @@ pub fn load(args: &DeviceArgs) -> anyhow::Result<Arc<StableDiffusion>> {
 /// Loads the model of `-m`, or the built-in one that takes instructions.
 pub fn load_editor(args: &DeviceArgs) -> anyhow::Result<Arc<StableDiffusion>> {
     load_or(args, ModelSource::mini_editor)
+}
+
+/// Loads another model on the same adapter, with the storage type of the first.
+pub fn load_beside(first: &StableDiffusion, path: &Path, args: &DeviceArgs) -> anyhow::Result<Arc<StableDiffusion>> {
+    let source = ModelSource::open(path)?.with_variant(args.variant.as_deref()).allow_nonfinite(args.allow_nonfinite);
+    Ok(StableDiffusion::load(&first.ctx, &source, first.elem())?)
 }
 
 fn load_or(

@@ -22,6 +22,14 @@ Examples:
   syncline img2img -i sketch.png -p \"a lighthouse on a cliff\" --strength 0.6
   syncline img2img -i photo.jpg -p \"the same place in winter\" -m ~/models/sd21-base --steps 30 -o winter.png";
 
+pub const PAIR: &str = "\
+Examples:
+  syncline pair -p \"green meadow at noon, hills\" -p \"snow at night, hills\" -o pair_%d.png
+  syncline pair -p \"a castle\" -p \"a castle made of ice\" -p \"a sand castle\" -m ~/models/sd21-base --lambda 0.03
+  syncline pair -p \"sea at dawn\" -p \"sea at sunset\" --shared-noise=init --report pair.html
+  syncline pair -p \"a street\" -p \"a street, oil painting\" -m ~/models/sd21-base --model-b ~/models/painter
+  syncline pair -p \"sea at dawn\" -p \"sea at sunset\" --method composed -o composed_%d.png";
+
 pub const PANORAMA: &str = "\
 Examples:
   syncline panorama -p \"green meadow at noon\" -o meadow.png
@@ -77,7 +85,8 @@ pub const ABLATION: &str = "Examples:
   syncline ablation -o ablation
   syncline ablation -o ablation --rows 1,6,independent --seeds 1
   syncline ablation -o ablation --measure-only
-  syncline ablation --study csd --data study -o ablation";
+  syncline ablation --study csd --data study -o ablation
+  syncline ablation --study coupled -o coupled";
 
 pub const CONTACT_SHEET: &str = "\
 Examples:
@@ -150,6 +159,7 @@ mod tests {
             ALL,
             TXT2IMG,
             IMG2IMG,
+            PAIR,
             PANORAMA,
             SPHERE,
             TILE,

@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         Command::Edit(args) => commands::edit::run(&cli.global, args),
         Command::EditSet(args) => commands::edit_set::run(&cli.global, args),
         Command::Reproject(args) => commands::reproject::run(&cli.global, args),
+        Command::Pair(args) => commands::pair::run(&cli.global, args),
         Command::Ablation(args) => commands::ablation::run(&cli.global, args),
         Command::ContactSheet(args) => commands::contact_sheet::run(&cli.global, args),
         Command::Metrics(args) => commands::metrics::run(&cli.global, args),

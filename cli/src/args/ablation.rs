@@ -10,6 +10,8 @@ use crate::examples;
 /// A study with a table of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum StudyName {
+    /// Coupled pairs of prompts over the strength of the coupling, beside shared noise and compositions; needs no --data
+    Coupled,
     /// CSD-Edit with and without its kernel and its source estimate, on panoramas and frames.
     Csd,
 }
@@ -40,7 +42,7 @@ pub struct AblationArgs {
     /// Folder of a study's pictures (edit/NN, pano/NN, frames/NN with meta.json), as model-loader/mini/train/study.py makes them
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Of each kind of picture in it only the first N
+    /// Only the first N items of a study, of each kind
     #[arg(long, value_name = "N")]
     pub items: Option<usize>,
     /// Only measure what is there

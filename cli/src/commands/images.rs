@@ -72,7 +72,7 @@ fn options(global: &Global, request: &Request<'_>) -> anyhow::Result<TextToImage
 }
 
 /// `name_%03d.png` with the number filled in; several pictures without a pattern get `_1`, `_2` ….
-fn output_path(pattern: &Path, index: usize, count: usize) -> PathBuf {
+pub(super) fn output_path(pattern: &Path, index: usize, count: usize) -> PathBuf {
     let name = pattern.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     if let Some((before, rest)) = name.split_once('%')
         && let Some((width, after)) = rest.split_once('d')

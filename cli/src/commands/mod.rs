@@ -12,6 +12,7 @@ pub mod images;
 pub mod inpaint;
 pub mod inspect;
 pub mod metrics;
+pub mod pair;
 pub mod panorama;
 pub mod reproject;
 pub mod verify;

@@ -14,6 +14,7 @@ mod metrics_set;
 mod model_files;
 mod numeric;
 mod outputs;
+mod pair;
 mod pictures;
 mod prompts;
 mod report;

@@ -1,6 +1,7 @@
 //! Measures that need no downloads: how well views agree, whether seams show, whether poles are sound, and whether it was
 //! bought with blur or sameness. Every formula: `docs/metrics.md`.
 
+mod alignment;
 mod camera;
 mod detail;
 mod diversity;
@@ -20,6 +21,7 @@ mod seams;
 mod set;
 mod ssim;
 
+pub use alignment::Alignment;
 pub use camera::perspective;
 pub use detail::{Detail, sharpness};
 pub use diversity::{Diversity, diversity};

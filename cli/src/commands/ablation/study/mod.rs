@@ -1,6 +1,7 @@
 //! Studies of edits whose truth is known: rows are ways to edit, items are pictures of the built-in model's world. A run is a
 //! picture in a folder; what is there is not made again.
 
+mod coupled;
 mod csd;
 mod measures;
 
@@ -20,6 +21,7 @@ pub fn run(global: &Global, args: &AblationArgs, study: StudyName) -> anyhow::Re
     std::fs::create_dir_all(&args.output)
         .map_err(|e| Failure::input(format!("{}: {e}; give a folder that can be made", args.output.display())))?;
     let written = match study {
+        StudyName::Coupled => coupled::run(global, args)?,
         StudyName::Csd => csd::run(global, args)?,
     };
     crate::commands::announce(global, None, &written)
