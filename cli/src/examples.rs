@@ -69,6 +69,7 @@ Examples:
   syncline edit -i meadow.png --source-prompt \"green meadow at noon\" -p \"green meadow at night\" -o night.png
   syncline edit -i photo.jpg -m ~/models/sd21-base --source-prompt \"a bowl of oranges\" -p \"a bowl of apples\" --start 6
   syncline edit -i photo.png --mask mask.png --source-prompt \"a hill\" -p \"a hill in snow\" --report compared.html
+  syncline edit -i meadow.png --instruction \"make it night\" -o night.png
   syncline edit -i photo.png -m ~/models/instruct-pix2pix --instruction \"make it winter\" -o winter.png";
 
 pub const REPROJECT: &str = "\

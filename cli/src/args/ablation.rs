@@ -14,6 +14,8 @@ pub enum StudyName {
     Coupled,
     /// CSD-Edit with and without its kernel and its source estimate, on panoramas and frames.
     Csd,
+    /// sync-SDE, FlowEdit, DDS, SDEdit and inversions at three strengths, on single pictures.
+    Edit,
 }
 
 #[derive(Debug, Args)]

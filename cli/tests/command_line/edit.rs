@@ -19,6 +19,9 @@ const QUICK: [&str; 10] = [
 ];
 const NIGHT: [&str; 2] = ["-p", "green meadow at night"];
 
+/// A model that sees no picture.
+const PLAIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../model-loader/mini/model");
+
 fn picture(folder: &Folder, name: &str, width: u32, height: u32, colour: impl Fn(u32, u32) -> [u8; 3]) {
     RgbImage::from_fn(width, height, |x, y| Rgb(colour(x, y))).save(folder.path().join(name)).unwrap();
 }
@@ -123,7 +126,11 @@ fn what_cannot_be_done_is_refused_with_numbers_and_leaves_nothing() {
         (with(&["--mask", "black.png"]), 3, &["no white among 6144 pixels"]),
         (vec!["edit", "-i", "no.png", "--source-prompt", "a", "-p", "b"], 3, &["no.png: "]),
         (with(&["--method", "magic"]), 2, &["sync-sde"]),
-        (vec!["edit", "-i", "in.png", "--instruction", "make it night"], 4, &["in_channels is 4, expected 8"]),
+        (
+            vec!["edit", "-i", "in.png", "--instruction", "make it night", "-m", PLAIN],
+            4,
+            &["in_channels is 4, expected 8"],
+        ),
         (vec!["edit", "-i", "in.png", "--instruction", "a", "-p", "b"], 2, &["give one of them"]),
     ];
     for (args, code, says) in cases {
@@ -161,4 +168,19 @@ fn edits_are_measured_inside_and_outside() {
     refused(&["small.png"], 3, &["small.png: found 32x64 pixels, expected 64x64 as in.png"]);
     refused(&["out.png", "--mask", "small.png"], 3, &["mask small.png: found 32x64 pixels"]);
     refused(&["out.png", "--target-prompt", "a lighthouse"], 2, &["found no word of the built-in model's world"]);
+}
+
+/// The built-in editor does what it is told, without any other prompt.
+#[test]
+fn instructions_are_followed() {
+    let folder = Folder::new();
+    landscape(&folder, 128, 128);
+    let command = ["edit", "-i", "in.png", "--precision", "f32", "--steps", "8", "--quiet"];
+    folder.run(&[&command[..], &["--instruction", "make it night", "-o", "n.png"]].concat()).exits(0);
+    let brightness = |name: &str| {
+        let bytes = pixels(&folder.bytes(name)).1;
+        bytes.iter().map(|b| f64::from(*b)).sum::<f64>() / bytes.len() as f64
+    };
+    assert!(brightness("n.png") < 0.7 * brightness("in.png"), "{} {}", brightness("n.png"), brightness("in.png"));
+    assert!(text(&folder.bytes("n.png"), "parameters").contains("make it night"));
 }

@@ -45,12 +45,15 @@ pub struct Edited {
 pub fn run(global: &Global, args: &EditArgs) -> anyhow::Result<()> {
     let edit = Edit::check(global, args)?;
     let picture = source::Given::read(&args.init_img, args.mask.as_deref())?;
-    let model = device::load(&args.device)?;
-    if args.instruction.is_some() {
+    let model = if args.instruction.is_some() {
+        let model = device::load_editor(&args.device)?;
         model.require_image_latents()?;
+        model
     } else {
+        let model = device::load(&args.device)?;
         model.require_plain_latents()?;
-    }
+        model
+    };
     let mut source = Source::new(global, &model, picture)?;
     let edited = edit.sample(&model, &mut source, args.method.method)?;
     let mut written = vec![edit.write(&model, &edited)?];

@@ -3,6 +3,7 @@
 
 mod coupled;
 mod csd;
+mod edit;
 mod measures;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ pub fn run(global: &Global, args: &AblationArgs, study: StudyName) -> anyhow::Re
     let written = match study {
         StudyName::Coupled => coupled::run(global, args)?,
         StudyName::Csd => csd::run(global, args)?,
+        StudyName::Edit => edit::run(global, args)?,
     };
     crate::commands::announce(global, None, &written)
 }
