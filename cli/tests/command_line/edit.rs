@@ -184,3 +184,40 @@ fn instructions_are_followed() {
     assert!(brightness("n.png") < 0.7 * brightness("in.png"), "{} {}", brightness("n.png"), brightness("in.png"));
     assert!(text(&folder.bytes("n.png"), "parameters").contains("make it night"));
 }
+
+/// The study on one made-up triplet: a picture for each row, tables, and nothing made twice.
+#[test]
+fn the_study_measures_edits_whose_truth_is_known() {
+    let folder = Folder::new();
+    let item = folder.path().join("data/edit/00");
+    std::fs::create_dir_all(&item).unwrap();
+    let save = |name: &str, colour: &dyn Fn(u32, u32) -> [u8; 3]| {
+        RgbImage::from_fn(128, 128, |x, y| Rgb(colour(x, y))).save(item.join(name)).unwrap();
+    };
+    let land = |sky: [u8; 3]| move |_: u32, y: u32| if y < 64 { sky } else { [70, 150, 60] };
+    save("source.png", &land([110, 160, 240]));
+    save("target.png", &land([10, 12, 40]));
+    save("mask.png", &|_, y| [if y < 64 { 255 } else { 0 }; 3]);
+    let meta = serde_json::json!({
+        "source_prompt": "green meadow at noon", "target_prompt": "green meadow at night", "attribute": "time",
+        "instruction": "make it night", "from": "noon", "to": "night",
+    });
+    std::fs::write(item.join("meta.json"), meta.to_string()).unwrap();
+    let study = ["ablation", "--study", "edit", "--precision", "f32", "-o", "runs"];
+    folder.run(&[&study[..], &["--data", "data", "--rows", "sdedit"]].concat()).exits(0);
+    let table = std::fs::read_to_string(folder.path().join("runs/edit.md")).unwrap();
+    for row in ["| source |", "| autoencoder |", "| truth |", "| sdedit-1 |", "| sdedit-3 |", "from level 10 of 28"] {
+        assert!(table.contains(row), "{row}: {table}");
+    }
+    assert!(!table.contains("sync-sde"));
+    let made = std::fs::metadata(folder.path().join("runs/edit_00_sdedit-2.png")).unwrap().modified().unwrap();
+    folder.run(&[&study[..], &["--data", "data", "--rows", "sdedit", "--measure-only"]].concat()).exits(0);
+    let again = std::fs::metadata(folder.path().join("runs/edit_00_sdedit-2.png")).unwrap().modified().unwrap();
+    assert_eq!(made, again);
+    folder.run(&study).exits(2).says(&["--data"]);
+    folder
+        .run(&[&study[..], &["--data", "data", "--rows", "magic"]].concat())
+        .exits(2)
+        .says(&["expected one of sync-sde"]);
+    folder.run(&[&study[..], &["--data", "nowhere"]].concat()).exits(3).says(&["nowhere/edit"]);
+}
