@@ -138,7 +138,7 @@ pub struct SetMethodArgs {
     /// Guidance of --instruction along the picture [default: 1.5, 1.2 for the built-in model]
     #[arg(long, allow_hyphen_values = true, requires = "instruction")]
     pub image_guidance: Option<f64>,
-    /// Learning rate of csd [default: 0.5, 2 for panoramas; 1 for the built-in model]
+    /// Learning rate of csd [default: 0.5, 2 for panoramas; for the built-in models by the batch]
     #[arg(long, value_parser = super::positive)]
     pub rate: Option<f64>,
     /// Seed; -1 or "random" draws one

@@ -118,13 +118,14 @@ impl<'a> Edit<'a> {
     }
 
     fn csd(&self, model: &Arc<StableDiffusion>, source: &Source) -> anyhow::Result<CanvasResult> {
-        let base = Csd::frames(self.seed);
+        let space = edit_views(model, source.latent_size())?;
+        let base = Csd::frames(self.seed).for_latents(model.native_size() / model.downscale(), space.view_count());
         let [of_source, of_target] = self.settings.guidance;
         let iterations = self.args.method.iterations.unwrap_or(base.iterations);
         let method = Csd { iterations, guidance_scale: [of_target, of_source], ..base };
         let edit = SetEdit {
             method,
-            space: edit_views(model, source.latent_size())?,
+            space,
             source: source.latents().to_vec(),
             texts: self.texts.clone(),
             regions: None,

@@ -17,6 +17,9 @@ use crate::progress;
 /// Levels of sampling by default.
 const STEPS: usize = 28;
 
+/// Side of the built-in models' latents.
+const SMALL_LATENTS: usize = 16;
+
 /// Windows of a panorama.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Around {
@@ -239,12 +242,14 @@ impl Editor {
 fn csd(args: &EditSetArgs, guidance: f64, around: bool, seed: u64) -> Csd {
     let edit = &args.edit;
     let mut method = if around { Csd::panorama(seed) } else { Csd::frames(seed) };
+    method.batch = Some(edit.batch);
+    if args.device.model.is_none() {
+        // Of a panorama a batch sees a part.
+        method = method.for_latents(SMALL_LATENTS, if around { usize::MAX } else { edit.batch });
+    }
     method.iterations = edit.steps.unwrap_or(method.iterations);
     method.guidance_scale = [guidance, edit.source_guidance.unwrap_or(guidance)];
-    method.batch = Some(edit.batch);
-    // As in the study of csd on the built-in model.
-    let small = args.device.model.is_none().then_some(1.0);
-    if let (Some(wish), Optimiser::Sgd { rate, .. }) = (edit.rate.or(small), &mut method.optimiser) {
+    if let (Some(wish), Optimiser::Sgd { rate, .. }) = (edit.rate, &mut method.optimiser) {
         *rate = wish;
     }
     method
