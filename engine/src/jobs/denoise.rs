@@ -90,13 +90,6 @@ pub(super) fn new_latents(ctx: &Context, dims: &[usize]) -> Result<(Tensor, Tens
 }
 
 impl Denoise {
-    /// Records the step of `denoiser` on latents of its own.
-    pub(super) fn new(ctx: &Context, denoiser: &dyn Denoiser, noise: FreshNoise) -> Result<Self> {
-        let [h, w, c] = denoiser.latent_dims();
-        let dims = [denoiser.batch(), h, w, c];
-        Self::on(ctx, denoiser, noise, (new_latents(ctx, &dims)?, None))
-    }
-
     /// Records the step of `denoiser` on a state and clean estimate `[batch, h, w, C]` f32, and image latents `[batch, h, w, Ce]`
     /// f32 for those that take them.
     pub(super) fn on(

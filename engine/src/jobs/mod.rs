@@ -29,7 +29,7 @@ pub use pictures::{CodePicture, PictureCodec, PictureOptions};
 pub use report::{CanvasReport, ReportGeometry};
 pub use set_edit::{EditTexts, SetEdit};
 pub use text::Prompts;
-pub use text_to_image::{Images, InitImage, TextToImage, TextToImageOptions};
+pub use text_to_image::{Beside, ControlPicture, Images, InitImage, TextToImage, TextToImageOptions};
 
 /// Fails with the layer's name when values that were read back, the results of `recording`, hold NaN or infinity.
 fn check_host<'a>(values: impl IntoIterator<Item = &'a f32>, stage: &str, recording: &mut Recording) -> Result<()> {

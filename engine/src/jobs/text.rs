@@ -5,7 +5,8 @@ use std::sync::Arc;
 use syncline_kernels::gpu::Recording;
 
 use crate::error::Result;
-use crate::pipeline::{Conditioning, EncodeText, StableDiffusion};
+use crate::guidance::{Guidance, Row};
+use crate::pipeline::{Conditioning, EncodeText, EncodedText, MicroConditions, StableDiffusion};
 
 /// What the pictures should and should not show.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,28 +29,35 @@ impl Prompts {
     }
 }
 
-/// Runs the text encoder, then the keys and values of the context.
+/// Runs the text encoders, then the keys and values of the context.
 #[derive(Debug)]
 pub(super) struct TextStage {
     model: Arc<StableDiffusion>,
     prompts: Prompts,
     batch: usize,
-    guided: bool,
+    guidance: Guidance,
+    micro: MicroConditions,
     encode: EncodeText,
     conditioning: Option<Conditioning>,
-    ready: bool,
+}
+
+/// Whether a row has the negative prompt's text.
+fn is_negative(row: &Row) -> bool {
+    matches!(row, Row::NegativePrompt | Row::Image | Row::Neither)
 }
 
 impl TextStage {
-    /// For `batch` latents; `guided`: rows without and with the prompt, otherwise only with.
-    pub(super) fn new(model: &Arc<StableDiffusion>, prompts: &Prompts, batch: usize, guided: bool) -> Result<Self> {
-        let mut texts = prompts.positive.clone();
-        if guided {
-            texts.push(prompts.negative.clone());
-        }
-        let encode = EncodeText::new(model, &texts)?;
+    /// For `batch` latents and the rows of `guidance`.
+    pub(super) fn new(
+        model: &Arc<StableDiffusion>,
+        prompts: &Prompts,
+        batch: usize,
+        (guidance, micro): (Guidance, MicroConditions),
+    ) -> Result<Self> {
+        let negative = guidance.rows().iter().any(is_negative).then_some(prompts.negative.as_str());
+        let encode = EncodeText::new(model, &prompts.positive, negative)?;
         let (model, prompts) = (model.clone(), prompts.clone());
-        Ok(Self { model, prompts, batch, guided, encode, conditioning: None, ready: false })
+        Ok(Self { model, prompts, batch, guidance, micro, encode, conditioning: None })
     }
 
     /// Tokens of the longest prompt that did not fit the text encoder.
@@ -57,35 +65,27 @@ impl TextStage {
         self.encode.truncated.iter().copied().max().unwrap_or(0)
     }
 
-    /// The next recording, or `None` when the conditioning is ready.
-    pub(super) fn next(&mut self) -> Option<&mut Recording> {
-        match (&mut self.conditioning, self.ready) {
-            (_, true) => None,
-            (Some(conditioning), _) => Some(conditioning.recording()),
-            (None, _) => Some(self.encode.recording()),
+    /// The recording to run next.
+    pub(super) fn next(&mut self) -> &mut Recording {
+        match &mut self.conditioning {
+            Some(conditioning) => conditioning.recording(),
+            None => self.encode.recording(),
         }
     }
 
-    pub(super) fn done(&mut self) -> Result<()> {
-        if self.conditioning.is_some() {
-            self.ready = true;
-            return Ok(());
+    /// The conditioning, once both recordings have run.
+    pub(super) fn done(&mut self) -> Result<Option<Conditioning>> {
+        if let Some(conditioning) = self.conditioning.take() {
+            return Ok(Some(conditioning));
         }
         let states = self.encode.states(&self.model)?;
-        super::check_host(states.iter().flatten(), "text", self.encode.recording())?;
-        let negative = states.len() - 1;
-        let positive = (0..self.batch).map(|i| states[self.prompts.of(i)].as_slice());
-        let rows: Vec<&[f32]> = if self.guided {
-            (0..self.batch).map(|_| states[negative].as_slice()).chain(positive).collect()
-        } else {
-            positive.collect()
+        super::check_host(states.iter().flat_map(EncodedText::values), "text", self.encode.recording())?;
+        let text = |row: &Row, i: usize| {
+            &states[if is_negative(row) { states.len() - 1 } else { self.prompts.of(i) }]
         };
-        self.conditioning = Some(Conditioning::new(&self.model, &rows)?);
-        Ok(())
-    }
-
-    /// The conditioning, once [`TextStage::next`] has returned `None`.
-    pub(super) fn conditioning(&self) -> Option<&Conditioning> {
-        self.conditioning.as_ref().filter(|_| self.ready)
+        let rows = self.guidance.rows().iter();
+        let rows: Vec<&EncodedText> = rows.flat_map(|row| (0..self.batch).map(move |i| text(row, i))).collect();
+        self.conditioning = Some(Conditioning::new(&self.model, &rows, self.micro)?);
+        Ok(None)
     }
 }

@@ -1,94 +1,99 @@
-//! Prompts to what the UNet attends to.
+//! What the rows of a batch are conditioned on, on the device.
 
 use syncline_kernels::gpu::{Recorder, Recording};
 use syncline_kernels::tensor::{Elem, Tensor};
 
-use super::StableDiffusion;
+use super::{EncodedText, StableDiffusion};
 use crate::error::Result;
 use crate::models::ContextKeysValues;
+use crate::models::unet::AddedConditions;
 
-/// Encodes a list of prompts in one run.
-#[derive(Debug)]
-pub struct EncodeText {
-    recording: Recording,
-    states: Tensor,
-    /// Tokens that did not fit, per prompt.
-    pub truncated: Vec<usize>,
+/// What SDXL is told about a picture's size, in pixels (Podell et al. 2023, section 2.2). Other models do not ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MicroConditions {
+    /// `[height, width]` of the picture before it was cropped and scaled for training.
+    pub original: [usize; 2],
+    /// `[top, left]` of the crop.
+    pub crop: [usize; 2],
+    /// `[height, width]` of the picture to draw.
+    pub target: [usize; 2],
 }
 
-impl EncodeText {
-    /// Records the text encoder on `prompts`.
-    ///
-    /// # Errors
-    /// When the device has no room.
-    pub fn new(model: &StableDiffusion, prompts: &[String]) -> Result<Self> {
-        let mut ids = Vec::new();
-        let mut truncated = Vec::new();
-        for prompt in prompts {
-            let (row, cut) = model.tokenizer.encode_padded(prompt);
-            ids.extend(row);
-            truncated.push(cut);
-        }
-        let length = ids.len() / prompts.len().max(1);
-        let ids = model.ctx.upload_u32(&ids, &[prompts.len(), length])?;
-        let mut rec = Recorder::new(&model.ctx);
-        let states = model.text_encoder.record(&mut rec, &ids).last_hidden_state;
-        rec.set_layer("text_model");
-        let states = rec.keep(&states)?;
-        Ok(Self { recording: rec.finish()?, states, truncated })
+impl MicroConditions {
+    /// A whole picture of `[height, width]`.
+    #[must_use]
+    pub fn whole(size: [usize; 2]) -> Self {
+        Self { original: size, crop: [0, 0], target: size }
     }
 
-    /// The recording to run.
-    pub fn recording(&mut self) -> &mut Recording {
-        &mut self.recording
-    }
-
-    /// The states, one `[L · D]` per prompt. Read back once a job, to be arranged in the rows that guidance wants.
-    ///
-    /// # Errors
-    /// When the device is lost.
-    pub fn states(&self, model: &StableDiffusion) -> Result<Vec<Vec<f32>>> {
-        let all = model.ctx.read(&self.states)?;
-        let size = all.len() / self.states.dims()[0];
-        Ok(all.chunks_exact(size).map(<[f32]>::to_vec).collect())
+    /// In the order of the time ids.
+    fn ids(&self) -> [f32; 6] {
+        let ([oh, ow], [ct, cl], [th, tw]) = (self.original, self.crop, self.target);
+        [oh, ow, ct, cl, th, tw].map(|side| side as f32)
     }
 }
 
-/// Keys and values of every cross attention, for the rows of one batch.
+/// Keys and values of every cross attention, for the rows of one batch, and SDXL's added conditions.
 #[derive(Debug)]
 pub struct Conditioning {
     recording: Recording,
-    context: Tensor,
+    pub(super) context: Tensor,
     pub(super) keys_values: ContextKeysValues,
+    /// Pooled vectors `[R, P]` and time ids `[R * 6]`.
+    added: Option<[Tensor; 2]>,
+}
+
+fn contexts(rows: &[&EncodedText]) -> Vec<f32> {
+    rows.iter().flat_map(|row| row.context.iter().copied()).collect()
+}
+
+fn pooled(rows: &[&EncodedText]) -> Vec<f32> {
+    rows.iter().flat_map(|row| row.pooled.iter().copied()).collect()
 }
 
 impl Conditioning {
-    /// Records the keys and values of `rows` of text states, each `[L · D]`.
+    /// Records the keys and values of `rows` of texts, for pictures of such a size.
     ///
     /// # Errors
     /// When the device has no room.
-    pub fn new(model: &StableDiffusion, rows: &[&[f32]]) -> Result<Self> {
-        let width = model.text_encoder.config().hidden_size;
-        let length = rows.first().map_or(1, |row| row.len() / width);
-        let context = model.ctx.upload_named("context", &rows.concat(), &[rows.len(), length, width], Elem::F32)?;
-        let mut rec = Recorder::new(&model.ctx);
+    pub fn new(model: &StableDiffusion, rows: &[&EncodedText], micro: MicroConditions) -> Result<Self> {
+        let (ctx, width) = (&model.ctx, model.unet.config().context_width());
+        let length = rows.first().map_or(1, |row| row.context.len() / width);
+        let context = ctx.upload_named("context", &contexts(rows), &[rows.len(), length, width], Elem::F32)?;
+        let added = if model.second_encoder.is_some() {
+            let values = pooled(rows);
+            let vectors = ctx.upload_named("pooled", &values, &[rows.len(), values.len() / rows.len()], Elem::F32)?;
+            let ids = micro.ids().repeat(rows.len());
+            Some([vectors, ctx.upload_named("time ids", &ids, &[ids.len()], Elem::F32)?])
+        } else {
+            None
+        };
+        let mut rec = Recorder::new(ctx);
         let mut keys_values = model.unet.record_context(&mut rec, &context);
         for tensor in keys_values.tensors_mut() {
             *tensor = rec.keep(tensor)?;
         }
-        Ok(Self { recording: rec.finish()?, context, keys_values })
+        Ok(Self { recording: rec.finish()?, context, keys_values, added })
     }
 
     /// Other texts for the same number of rows; [`Conditioning::recording`] must run again.
     ///
     /// # Errors
     /// When the device is lost.
-    pub fn write(&self, model: &StableDiffusion, rows: &[&[f32]]) -> Result<()> {
-        Ok(model.ctx.write(&self.context, &rows.concat())?)
+    pub fn write(&self, model: &StableDiffusion, rows: &[&EncodedText]) -> Result<()> {
+        if let Some([vectors, _]) = &self.added {
+            model.ctx.write(vectors, &pooled(rows))?;
+        }
+        Ok(model.ctx.write(&self.context, &contexts(rows))?)
     }
 
     /// The recording to run before the first step.
     pub fn recording(&mut self) -> &mut Recording {
         &mut self.recording
+    }
+
+    /// SDXL's added conditions.
+    pub(super) fn added(&self) -> Option<AddedConditions<'_>> {
+        self.added.as_ref().map(|[text_embeds, time_ids]| AddedConditions { text_embeds, time_ids })
     }
 }

@@ -1,23 +1,21 @@
-//! The UNet with its prompts, as methods see it.
+//! The UNet with its prompts and ControlNets, as methods see it.
 
 use std::sync::Arc;
 
 use syncline_kernels::gpu::Recorder;
 use syncline_kernels::tensor::{Elem, Tensor};
 
-use super::{Conditioning, StableDiffusion};
+use super::{Conditioning, ControlRows, StableDiffusion};
 use crate::denoiser::Denoiser;
-use crate::guidance::Guidance;
-use crate::models::{UNetInputs, Wrap};
+use crate::guidance::{Guidance, Row};
+use crate::models::{Control, UNetInputs, Wrap};
 use crate::schedulers::NoiseSchedule;
 
 /// A UNet with the text of each row.
 #[derive(Debug)]
-pub struct GuidedUNet<'a> {
+pub struct GuidedUNet {
     /// The model.
-    pub model: &'a Arc<StableDiffusion>,
-    /// Text of each row.
-    pub conditioning: &'a Conditioning,
+    pub model: Arc<StableDiffusion>,
     /// How rows are combined.
     pub guidance: Guidance,
     /// Latents at a time.
@@ -26,9 +24,28 @@ pub struct GuidedUNet<'a> {
     pub size: [usize; 2],
     /// Edges that continue on the opposite side.
     pub wrap: Wrap,
+    /// Text of each row; there when the network is recorded.
+    pub conditioning: Option<Conditioning>,
+    /// What else steers it.
+    pub controls: Vec<ControlRows>,
 }
 
-impl Denoiser for GuidedUNet<'_> {
+impl GuidedUNet {
+    /// Without texts as yet.
+    #[must_use]
+    pub fn new(model: &Arc<StableDiffusion>, guidance: Guidance, batch: usize, size: [usize; 2]) -> Self {
+        let (conditioning, controls) = (None, Vec::new());
+        Self { model: model.clone(), guidance, batch, size, wrap: Wrap::default(), conditioning, controls }
+    }
+
+    /// Pixels of a view.
+    #[must_use]
+    pub fn pixels(&self) -> [usize; 2] {
+        self.size.map(|side| side * self.model.downscale())
+    }
+}
+
+impl Denoiser for GuidedUNet {
     fn noise_schedule(&self) -> &NoiseSchedule {
         &self.model.noise_schedule
     }
@@ -49,8 +66,23 @@ impl Denoiser for GuidedUNet<'_> {
         self.model.elem()
     }
 
+    fn conditioned_rows(&self) -> usize {
+        let rows = self.guidance.rows();
+        match self.guidance {
+            _ if self.model.extra_channels() == 0 => 0,
+            // Depth and masks are no condition to guide along: every row has them.
+            Guidance::None | Guidance::ClassifierFree { .. } => rows.len(),
+            _ => rows.iter().filter(|row| matches!(row, Row::PromptAndImage | Row::Image)).count(),
+        }
+    }
+
     fn record(&self, rec: &mut Recorder, sample: &Tensor, timesteps: &Tensor) -> Tensor {
-        let context = &self.conditioning.keys_values;
-        self.model.unet.record(rec, &UNetInputs { sample, timesteps, context, added: None, wrap: self.wrap })
+        let Some(conditioning) = &self.conditioning else { unreachable!("recorded before the text is encoded") };
+        let (context, added, wrap) = (&conditioning.keys_values, conditioning.added(), self.wrap);
+        let inputs = UNetInputs { sample, timesteps, context, added, wrap };
+        let active = self.controls.iter().filter(|control| control.active);
+        let states: Vec<_> = active.map(|control| control.record(rec, &inputs)).collect();
+        let controls: Vec<Control<'_>> = states.iter().map(|(model, states)| Control { model, states }).collect();
+        self.model.unet.record_controlled(rec, &inputs, &controls)
     }
 }

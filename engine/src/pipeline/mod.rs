@@ -1,22 +1,27 @@
-//! A whole text-to-image model on the device: text encoder, UNet, VAE, tokenizer and noise schedule of one directory.
+//! A whole text-to-image model on the device: text encoders, UNet, VAE, tokenizers and noise schedule of one directory.
 
 mod conditioning;
+mod control;
 mod guided_unet;
-
-use std::sync::Arc;
+mod load;
+mod text;
 
 use syncline_kernels::gpu::Context;
 use syncline_kernels::tensor::Elem;
-use syncline_loader::{ModelSource, Tokenizer};
+use syncline_loader::Tokenizer;
 
-pub use conditioning::{Conditioning, EncodeText};
+pub use conditioning::{Conditioning, MicroConditions};
+pub use control::{ControlNet, ControlRows};
 pub use guided_unet::GuidedUNet;
+pub use text::{EncodeText, EncodedText};
+
+pub(crate) use load::vae_elem;
 
 use crate::error::{Error, Result};
 use crate::models::{AutoencoderKl, ClipTextModel, UNet2DConditionModel};
-use crate::schedulers::{NoiseSchedule, NoiseScheduleConfig};
+use crate::schedulers::NoiseSchedule;
 
-/// diffusers' `StableDiffusionPipeline`: SD 1, SD 2 and models of their shape.
+/// diffusers' `StableDiffusionPipeline` and `StableDiffusionXLPipeline`: SD 1, SD 2, SDXL and models of their shape.
 #[derive(Debug)]
 pub struct StableDiffusion {
     /// The device all parts live on.
@@ -27,6 +32,10 @@ pub struct StableDiffusion {
     pub tokenizer: Tokenizer,
     /// Token ids to text states.
     pub text_encoder: ClipTextModel,
+    /// SDXL's other text encoder, whose states follow the first one's and whose text embedding is the pooled vector.
+    pub second_encoder: Option<SecondEncoder>,
+    /// Whether an empty negative prompt is all zeros to the UNet instead of the encoding of nothing.
+    pub zero_empty_prompt: bool,
     /// Noisy latents to model outputs.
     pub unet: UNet2DConditionModel,
     /// Images to latents and back.
@@ -35,55 +44,92 @@ pub struct StableDiffusion {
     pub noise_schedule: NoiseSchedule,
 }
 
-/// Keys that published files carry and no model reads.
-const IGNORED: &[(&str, &str)] = &[("position_ids", "a constant 0..76 that old exports stored")];
+/// `text_encoder_2` and `tokenizer_2` of SDXL.
+#[derive(Debug)]
+pub struct SecondEncoder {
+    /// Prompt to token ids; pads otherwise than the first one.
+    pub tokenizer: Tokenizer,
+    /// Token ids to text states and embedding.
+    pub text_encoder: ClipTextModel,
+}
+
+/// What a UNet takes beside noisy latents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Nothing.
+    Latents,
+    /// A depth map (SD-2-depth): one channel.
+    Depth,
+    /// Latents of the picture to edit (`InstructPix2Pix`).
+    ImageLatents,
+    /// A mask and latents of the picture without what it covers (inpainting models).
+    MaskAndImageLatents,
+}
+
+impl Takes {
+    /// What such a model is called.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Latents => "a plain text-to-image model",
+            Self::Depth => "a depth model",
+            Self::ImageLatents => "an InstructPix2Pix model",
+            Self::MaskAndImageLatents => "an inpainting model",
+        }
+    }
+
+    /// Channels beside those of latents of `latent` channels.
+    const fn channels(self, latent: usize) -> usize {
+        match self {
+            Self::Latents => 0,
+            Self::Depth => 1,
+            Self::ImageLatents => latent,
+            Self::MaskAndImageLatents => latent + 1,
+        }
+    }
+}
 
 impl StableDiffusion {
-    /// Loads every part, with weights and activations in `elem`.
+    /// What the UNet takes beside latents.
     ///
     /// # Errors
-    /// When a file is bad, tensors do not fit the configuration, or the device has no room.
-    pub fn load(ctx: &Context, source: &ModelSource, elem: Elem) -> Result<Arc<Self>> {
-        let text_config = source.clip_text_config("text_encoder")?;
-        let unet_config = source.unet_config()?;
-        let vae_config = source.vae_config()?;
-        if unet_config.context_width() != text_config.hidden_size {
-            return Err(Error::UnsupportedModel {
-                component: "UNet2DConditionModel",
-                key: "cross_attention_dim",
-                found: unet_config.context_width().to_string(),
-                expected: format!("{}, the text encoder's hidden_size", text_config.hidden_size),
-            });
+    /// [`Error::UnsupportedModel`] when its channels are those of no known kind.
+    pub fn takes(&self) -> Result<Takes> {
+        let (unet, latent) = (self.unet.config(), self.latent_channels());
+        let unsupported = |key, found: usize, expected| {
+            let (component, found) = ("UNet2DConditionModel", found.to_string());
+            Err(Error::UnsupportedModel { component, key, found, expected })
+        };
+        if unet.out_channels != latent {
+            let expected = format!("{latent} as the VAE's latent_channels");
+            return unsupported("out_channels", unet.out_channels, expected);
         }
-        let scheduler = source.scheduler_config()?;
-        // Both configurations have diffusers' field names, so one is the other's form.
-        let schedule: NoiseScheduleConfig =
-            serde_json::to_value(&scheduler).and_then(serde_json::from_value).map_err(|e| Error::Input {
-                what: "scheduler_config.json",
-                found: e.to_string(),
-                expected: "a noise schedule of the DDIM family".into(),
-            })?;
-        let noise_schedule = NoiseSchedule::from_config(&schedule)?;
-        let load = |component: &str| source.weights(component);
-        let weights = load("text_encoder")?;
-        let text_encoder = ClipTextModel::load(ctx, &weights.scope(), &text_config, elem)?;
-        weights.finish(IGNORED)?;
-        let weights = load("unet")?;
-        let unet = UNet2DConditionModel::load(ctx, &weights.scope(), &unet_config, elem)?;
-        weights.finish(&[])?;
-        let weights = load("vae")?;
-        let vae = AutoencoderKl::load(ctx, &weights.scope(), &vae_config, elem)?;
-        weights.finish(&[])?;
-        let tokenizer = source.tokenizer("tokenizer")?;
-        Ok(Arc::new(Self {
-            ctx: ctx.clone(),
-            label: source.label(),
-            tokenizer,
-            text_encoder,
-            unet,
-            vae,
-            noise_schedule,
-        }))
+        let all = [Takes::Latents, Takes::Depth, Takes::ImageLatents, Takes::MaskAndImageLatents];
+        match all.into_iter().find(|kind| latent + kind.channels(latent) == unet.in_channels) {
+            Some(kind) => Ok(kind),
+            None => {
+                let known = all.map(|kind| format!("{} ({})", latent + kind.channels(latent), kind.name())).join(", ");
+                unsupported("in_channels", unet.in_channels, known)
+            }
+        }
+    }
+
+    /// Fails unless the UNet takes exactly this beside latents.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedModel`] when it does not.
+    pub fn require(&self, wanted: Takes) -> Result<()> {
+        let found = self.takes()?;
+        if found == wanted {
+            return Ok(());
+        }
+        let latent = self.latent_channels();
+        Err(Error::UnsupportedModel {
+            component: "UNet2DConditionModel",
+            key: "in_channels",
+            found: format!("{} ({})", self.unet.config().in_channels, found.name()),
+            expected: format!("{} ({})", latent + wanted.channels(latent), wanted.name()),
+        })
     }
 
     /// Whether the UNet takes and gives latents and nothing else. Inpainting, depth and editing models take more.
@@ -91,18 +137,7 @@ impl StableDiffusion {
     /// # Errors
     /// [`Error::UnsupportedModel`] when it does not.
     pub fn require_plain_latents(&self) -> Result<()> {
-        let (unet, latent) = (self.unet.config(), self.latent_channels());
-        for (key, channels) in [("in_channels", unet.in_channels), ("out_channels", unet.out_channels)] {
-            if channels != latent {
-                return Err(Error::UnsupportedModel {
-                    component: "UNet2DConditionModel",
-                    key,
-                    found: channels.to_string(),
-                    expected: format!("{latent} as the VAE's latent_channels"),
-                });
-            }
-        }
-        Ok(())
+        self.require(Takes::Latents)
     }
 
     /// Whether the UNet takes image latents behind its own and gives latents (`InstructPix2Pix`).
@@ -110,20 +145,13 @@ impl StableDiffusion {
     /// # Errors
     /// [`Error::UnsupportedModel`] when it does not.
     pub fn require_image_latents(&self) -> Result<()> {
-        let (unet, latent) = (self.unet.config(), self.latent_channels());
-        for (key, channels, wanted) in
-            [("in_channels", unet.in_channels, 2 * latent), ("out_channels", unet.out_channels, latent)]
-        {
-            if channels != wanted {
-                return Err(Error::UnsupportedModel {
-                    component: "UNet2DConditionModel",
-                    key,
-                    found: channels.to_string(),
-                    expected: format!("{wanted}: instructions need an InstructPix2Pix model"),
-                });
-            }
-        }
-        Ok(())
+        self.require(Takes::ImageLatents)
+    }
+
+    /// Channels that the UNet takes behind those of the latents.
+    #[must_use]
+    pub fn extra_channels(&self) -> usize {
+        self.unet.config().in_channels.saturating_sub(self.latent_channels())
     }
 
     /// Storage type of weights and activations.

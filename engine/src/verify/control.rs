@@ -35,10 +35,10 @@ impl Network<'_> {
             let states = record_states(rec, model, inputs, picture);
             (model, states)
         });
-        let control = states.as_ref().map(|(model, states)| Control { model, states });
+        let controls: Vec<Control<'_>> = states.iter().map(|(model, states)| Control { model, states }).collect();
         let NetworkInputs { sample, timesteps, texts, .. } = *inputs;
         let unet = UNetInputs { sample, timesteps, context: &context, added: texts.added(), wrap: Wrap::default() };
-        self.unet.record_controlled(rec, &unet, control)
+        self.unet.record_controlled(rec, &unet, &controls)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::models::vae::LOGVAR_RANGE;
 use crate::models::{AutoencoderKl, ClipTextModel, ControlNetModel, UNet2DConditionModel, Wrap};
 use crate::nn::cast;
+use crate::pipeline::vae_elem;
 
 /// Models of a golden directory, loaded when the first tensor needs them, and results that come in groups.
 pub(super) struct Modules<'a> {
@@ -154,7 +155,8 @@ impl<'a> Modules<'a> {
         let slot = &mut self.vae;
         if slot.is_none() {
             let (config, weights) = (self.source.vae_config()?, self.source.weights("vae")?);
-            *slot = Some(AutoencoderKl::load(self.ctx, &weights.scope(), &config, self.elem)?);
+            let elem = vae_elem(self.source.index().is_sdxl(), &config, self.elem);
+            *slot = Some(AutoencoderKl::load(self.ctx, &weights.scope(), &config, elem)?);
             weights.finish(&[])?;
         }
         slot.as_ref().ok_or_else(|| self.golden.bad("vae", "not loaded"))

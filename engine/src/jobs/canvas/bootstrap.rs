@@ -76,7 +76,7 @@ impl Bootstrap {
 /// Latents of plain pictures, read back once before the loop.
 fn encode_colours(model: &Arc<StableDiffusion>, [height, width]: [usize; 2]) -> Result<Vec<Vec<f32>>> {
     let ctx = &model.ctx;
-    let image = ctx.named_tensor("plain colour", &[1, height, width, 3], model.elem())?;
+    let image = ctx.named_tensor("plain colour", &[1, height, width, 3], model.vae.elem())?;
     let mut rec = Recorder::new(ctx);
     let mean = model.vae.record_encode(&mut rec, &image, Wrap::default()).mean;
     let factor = model.vae.config().scaling_factor as f32;

@@ -90,7 +90,7 @@ fn record_encode(
         words,
         views: &ids,
         map: [2.0, -1.0],
-        elem: model.elem(),
+        elem: model.vae.elem(),
     };
     let image = picture.project(&mut rec, &options);
     let mean = model.vae.record_encode(&mut rec, &image, Wrap::default()).mean;

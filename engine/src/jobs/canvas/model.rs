@@ -3,17 +3,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use syncline_kernels::gpu::{Context, Recorder, Recording};
-use syncline_kernels::tensor::{Elem, Tensor};
+use syncline_kernels::gpu::{Context, Recording};
 
 use crate::denoiser::Denoiser;
 use crate::error::{Error, Result};
 use crate::guidance::{Guidance, Row};
 use crate::jobs::check_host;
 use crate::methods::Plan;
-use crate::models::Wrap;
-use crate::pipeline::{Conditioning, EncodeText, GuidedUNet, StableDiffusion};
-use crate::schedulers::NoiseSchedule;
+use crate::pipeline::{Conditioning, EncodeText, EncodedText, GuidedUNet, MicroConditions, StableDiffusion};
 use crate::spaces::{Space, View};
 
 /// A denoiser for the views of a canvas.
@@ -106,16 +103,12 @@ fn append(base: &str, suffix: &str) -> String {
 /// A Stable Diffusion model with the prompts of all views.
 #[derive(Debug)]
 pub struct PromptedUNet {
-    model: Arc<StableDiffusion>,
+    unet: GuidedUNet,
     prompts: ViewPrompts,
-    guidance: Guidance,
-    batch: usize,
-    size: [usize; 2],
     texts: Vec<String>,
     encode: EncodeText,
     /// States of each text, the negative prompt last.
-    states: Vec<Vec<f32>>,
-    conditioning: Option<Conditioning>,
+    states: Vec<EncodedText>,
     /// Which text each view has now.
     shown: Vec<usize>,
 }
@@ -208,20 +201,19 @@ impl PromptedUNet {
     ) -> Result<Self> {
         let [height, width] = space.view_size();
         let size = model.latent_size(height, width)?;
-        let all: Vec<String> = texts.iter().chain([&prompts.negative]).cloned().collect();
-        let encode = EncodeText::new(model, &all)?;
-        let model = model.clone();
+        let encode = EncodeText::new(model, &texts, Some(&prompts.negative))?;
+        let unet = GuidedUNet::new(model, guidance, batch, size);
         let (states, shown) = (Vec::new(), Vec::new());
-        Ok(Self { model, prompts, guidance, batch, size, texts, encode, states, conditioning: None, shown })
+        Ok(Self { unet, prompts, texts, encode, states, shown })
     }
 
-    fn rows(&self) -> Vec<&[f32]> {
-        let negative = self.states[self.texts.len()].as_slice();
+    fn rows(&self) -> Vec<&EncodedText> {
+        let negative = &self.states[self.texts.len()];
         let text = |row: &Row, i: &usize| match row {
-            Row::Prompt | Row::PromptAndImage => self.states[*i].as_slice(),
+            Row::Prompt | Row::PromptAndImage => &self.states[*i],
             Row::NegativePrompt | Row::Image | Row::Neither => negative,
         };
-        self.guidance.rows().iter().flat_map(|row| self.shown.iter().map(move |i| text(row, i))).collect()
+        self.unet.guidance.rows().iter().flat_map(|row| self.shown.iter().map(move |i| text(row, i))).collect()
     }
 }
 
@@ -240,7 +232,7 @@ fn texts_of(prompts: &ViewPrompts, plan: &Plan, space: &dyn Space, rows: &Range<
 
 impl CanvasModel for PromptedUNet {
     fn context(&self) -> &Context {
-        &self.model.ctx
+        &self.unet.model.ctx
     }
 
     fn next(&mut self) -> Result<Option<&mut Recording>> {
@@ -248,14 +240,16 @@ impl CanvasModel for PromptedUNet {
     }
 
     fn done(&mut self) -> Result<()> {
-        let states = self.encode.states(&self.model)?;
-        check_host(states.iter().flatten(), "text", self.encode.recording())?;
+        let model = self.unet.model.clone();
+        let states = self.encode.states(&model)?;
+        check_host(states.iter().flat_map(EncodedText::values), "text", self.encode.recording())?;
         self.states = states;
         // Any text for now, so that the denoiser can be recorded; the first look brings the right ones.
-        self.shown = vec![usize::MAX; self.batch];
-        let negative = self.states[self.texts.len()].as_slice();
-        let rows = vec![negative; self.batch * self.guidance.rows().len()];
-        self.conditioning = Some(Conditioning::new(&self.model, &rows)?);
+        self.shown = vec![usize::MAX; self.unet.batch];
+        let rows = vec![&self.states[self.texts.len()]; self.unet.batch * self.unet.guidance.rows().len()];
+        // A view is a picture of its own to models that are told sizes.
+        let micro = MicroConditions::whole(self.unet.pixels());
+        self.unet.conditioning = Some(Conditioning::new(&model, &rows, micro)?);
         Ok(())
     }
 
@@ -274,57 +268,25 @@ impl CanvasModel for PromptedUNet {
             return Ok(0);
         }
         self.shown = shown;
-        if let Some(conditioning) = &self.conditioning {
-            conditioning.write(&self.model, &self.rows())?;
+        if let Some(conditioning) = &self.unet.conditioning {
+            conditioning.write(&self.unet.model, &self.rows())?;
         }
         Ok(1)
     }
 
     fn conditioning(&mut self, _: usize) -> Option<&mut Recording> {
-        self.conditioning.as_mut().map(Conditioning::recording)
+        self.unet.conditioning.as_mut().map(Conditioning::recording)
     }
 
     fn denoisers(&self) -> Vec<&dyn Denoiser> {
-        vec![self]
+        vec![&self.unet]
     }
 
     fn autoencoder(&self) -> Option<&Arc<StableDiffusion>> {
-        Some(&self.model)
+        Some(&self.unet.model)
     }
 
     fn truncated_tokens(&self) -> usize {
         self.encode.truncated.iter().copied().max().unwrap_or(0)
-    }
-}
-
-impl Denoiser for PromptedUNet {
-    fn noise_schedule(&self) -> &NoiseSchedule {
-        &self.model.noise_schedule
-    }
-
-    fn guidance(&self) -> &Guidance {
-        &self.guidance
-    }
-
-    fn batch(&self) -> usize {
-        self.batch
-    }
-
-    fn latent_dims(&self) -> [usize; 3] {
-        [self.size[0], self.size[1], self.model.latent_channels()]
-    }
-
-    fn elem(&self) -> Elem {
-        self.model.elem()
-    }
-
-    fn conditioned_rows(&self) -> usize {
-        self.guidance.rows().iter().filter(|row| matches!(row, Row::PromptAndImage | Row::Image)).count()
-    }
-
-    fn record(&self, rec: &mut Recorder, sample: &Tensor, timesteps: &Tensor) -> Tensor {
-        let Some(conditioning) = &self.conditioning else { unreachable!("recorded before the text is encoded") };
-        let (model, guidance, batch, size) = (&self.model, self.guidance, self.batch, self.size);
-        GuidedUNet { model, conditioning, guidance, batch, size, wrap: Wrap::default() }.record(rec, sample, timesteps)
     }
 }

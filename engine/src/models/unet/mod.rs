@@ -133,18 +133,18 @@ impl UNet2DConditionModel {
     /// # Panics
     /// When added conditions are missing or too many: an error of the job that records.
     pub fn record(&self, rec: &mut Recorder, inputs: &UNetInputs<'_>) -> Tensor {
-        self.record_controlled(rec, inputs, None)
+        self.record_controlled(rec, inputs, &[])
     }
 
-    /// As [`UNet2DConditionModel::record`], with the residuals of a ControlNet on every skip connection and on the middle.
+    /// As [`UNet2DConditionModel::record`], with the residuals of ControlNets on every skip connection and on the middle.
     ///
     /// # Panics
-    /// As [`UNet2DConditionModel::record`], and when the ControlNet's levels are not the UNet's.
+    /// As [`UNet2DConditionModel::record`], and when a ControlNet's levels are not the UNet's.
     pub fn record_controlled(
         &self,
         rec: &mut Recorder,
         inputs: &UNetInputs<'_>,
-        control: Option<Control<'_>>,
+        controls: &[Control<'_>],
     ) -> Tensor {
         let time = self.time_embedding.record(rec, inputs.timesteps, inputs.added);
         let mut pass = Pass { time: &time, context: inputs.context.pairs.iter(), wrap: inputs.wrap };
@@ -155,7 +155,7 @@ impl UNet2DConditionModel {
             x = block.record(rec, x, &mut skips, &mut pass);
         }
         x = self.mid_block.record(rec, &x, &mut pass);
-        if let Some(Control { model, states }) = control {
+        for Control { model, states } in controls {
             (skips, x) = model.record_added(rec, states, &skips, &x);
         }
         for block in &self.up_blocks {
