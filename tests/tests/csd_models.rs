@@ -11,8 +11,7 @@ use syncline::jobs::{
 use syncline::methods::{
     Bandwidth, Baseline, CanvasReg, Csd, Draw, Evaluate, Medium, Mix, Op, Optimiser, Plan, Reg, ViewReg,
 };
-use syncline::models::Wrap;
-use syncline::pipeline::{Conditioning, EncodeText, GuidedUNet, StableDiffusion};
+use syncline::pipeline::{Conditioning, EncodeText, GuidedUNet, MicroConditions, StableDiffusion};
 use syncline::rng::{NoiseKey, Purpose};
 use syncline::spaces::panorama::{PanoramaOptions, ViewSet};
 use syncline::spaces::windows::WindowsOptions;
@@ -95,23 +94,17 @@ fn estimate(instruction: &str, guidance: [f64; 2], factor: f64) -> Vec<f32> {
 /// The network itself on one row.
 fn network(text: &str, image: &[f32]) -> Vec<f32> {
     let model = editor();
-    let mut encode = EncodeText::new(model, &[text.to_owned()]).unwrap();
+    let mut encode = EncodeText::new(model, &[text.to_owned()], None).unwrap();
     encode.recording().run().unwrap();
     let states = encode.states(model).unwrap();
-    let mut conditioning = Conditioning::new(model, &[&states[0]]).unwrap();
+    let mut conditioning = Conditioning::new(model, &[&states[0]], MicroConditions::whole([128, 128])).unwrap();
     conditioning.recording().run().unwrap();
     let x = NoiseKey { seed: 7, purpose: Purpose::Step, trajectory: 0, view: 0, step: 0 }.randn(CELLS);
     let both: Vec<f32> = x.chunks(4).zip(image.chunks(4)).flat_map(|(x, image)| [x, image].concat()).collect();
     let sample = model.ctx.upload(&both, &[1, 16, 16, 8], Elem::F32).unwrap();
     let timesteps = model.ctx.upload(&[400.0], &[1], Elem::F32).unwrap();
-    let unet = GuidedUNet {
-        model,
-        conditioning: &conditioning,
-        guidance: Guidance::None,
-        batch: 1,
-        size: [16, 16],
-        wrap: Wrap::default(),
-    };
+    let conditioning = Some(conditioning);
+    let unet = GuidedUNet { conditioning, ..GuidedUNet::new(model, Guidance::None, 1, [16, 16]) };
     let mut rec = Recorder::new(&model.ctx);
     let out = unet.record(&mut rec, &sample, &timesteps);
     let out = rec.keep(&out).unwrap();
@@ -247,7 +240,7 @@ fn models_and_texts_must_go_together() {
         let set = SetEdit { method, space, source: source.clone(), texts, regions, latent_canvas, seed: 3 };
         set.program(model).err().unwrap().to_string()
     };
-    assert!(refused(mini(), instruction(1), csd()).contains("instructions need an InstructPix2Pix model"));
+    assert!(refused(mini(), instruction(1), csd()).contains("8 (an InstructPix2Pix model)"));
     assert!(refused(editor(), prompts.clone(), csd()).contains("in_channels"), "plain prompts, editing model");
     assert!(refused(editor(), instruction(2), csd()).contains("texts: found 2, expected 1"));
     let condition = Csd { condition: Some(1.0), ..csd() };

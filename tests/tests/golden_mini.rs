@@ -77,10 +77,7 @@ fn draw(model: &std::sync::Arc<StableDiffusion>, method: SamplingMethod, prompts
         method,
         plan: PlanOptions { steps: 25, spacing: Some(TimestepSpacing::Leading), ..PlanOptions::default() },
         cfg_scale: 5.0,
-        size: None,
-        wrap: Wrap::default(),
-        init: None,
-        vae_tile: None,
+        ..TextToImageOptions::default()
     };
     Job::new(TextToImage::new(model, options).unwrap()).run(|_, _| {}).unwrap()
 }

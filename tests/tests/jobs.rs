@@ -31,16 +31,13 @@ fn model() -> &'static Arc<StableDiffusion> {
 fn options(steps: usize, batch: usize, seed: u64) -> TextToImageOptions {
     TextToImageOptions {
         prompts: Prompts::new("a sunset over desert dunes with distant mountains", ""),
-        size: None,
         batch,
         seed,
         rng: NoiseMode::Cpu,
         method: SamplingMethod::EulerA,
         plan: PlanOptions { steps, ..PlanOptions::default() },
         cfg_scale: 5.0,
-        wrap: Default::default(),
-        init: None,
-        vae_tile: None,
+        ..TextToImageOptions::default()
     }
 }
 
