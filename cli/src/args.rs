@@ -14,6 +14,7 @@ mod pair;
 mod panorama;
 mod prompt;
 mod region;
+mod steering;
 mod tools;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -35,6 +36,7 @@ pub use panorama::{PanoramaArgs, SphereArgs, SphereOutputArgs, SteepArgs, ViewSe
 use prompt::seed;
 pub use prompt::{PromptArgs, Seed};
 pub use region::RegionArg;
+pub use steering::{ControlArgs, DepthArgs};
 pub use tools::{CompletionsArgs, ContactSheetArgs, DevicesArgs, InspectArgs, VerifyArgs};
 
 /// Stable Diffusion class models on any GPU, and many views sampled together.
@@ -65,9 +67,9 @@ pub struct Global {
 pub enum Command {
     /// A picture from a prompt
     #[command(alias = "generate")]
-    Txt2img(Txt2imgArgs),
+    Txt2img(Box<Txt2imgArgs>),
     /// A picture from a picture and a prompt
-    Img2img(Img2imgArgs),
+    Img2img(Box<Img2imgArgs>),
     /// A 360° panorama: views sampled together on a sphere
     Panorama(Box<PanoramaArgs>),
     /// A whole sphere: six faces that turn in every step

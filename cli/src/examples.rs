@@ -15,12 +15,15 @@ pub const TXT2IMG: &str = "\
 Examples:
   syncline txt2img -p \"sunset over desert dunes\" -n \"night\" --seed random
   syncline txt2img -m v2-1_512.safetensors --prediction epsilon -p @prompt.txt -o dune.png
-  syncline txt2img -p \"snowy forest at dusk\" -b 4 -o forest_%03d.png --sampler \"DPM++ 2M Karras\"";
+  syncline txt2img -p \"snowy forest at dusk\" -b 4 -o forest_%03d.png --sampler \"DPM++ 2M Karras\"
+  syncline txt2img -m sd_xl_base_1.0.safetensors -p \"a harbour\" --control-net depth-sdxl --control-image depth.png";
 
 pub const IMG2IMG: &str = "\
 Examples:
   syncline img2img -i sketch.png -p \"a lighthouse on a cliff\" --strength 0.6
-  syncline img2img -i photo.jpg -p \"the same place in winter\" -m ~/models/sd21-base --steps 30 -o winter.png";
+  syncline img2img -i photo.jpg -p \"the same place in winter\" -m ~/models/sd21-base --steps 30 -o winter.png
+  syncline img2img -i photo.jpg -p \"a boat\" -m ~/models/sd2-inpainting --mask mask.png -o boat.png
+  syncline img2img -i photo.jpg -p \"a cave\" -m ~/models/sd2-depth --depth depth.png -o cave.png";
 
 pub const PAIR: &str = "\
 Examples:

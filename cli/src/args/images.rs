@@ -7,7 +7,7 @@ use clap::builder::TypedValueParser;
 use syncline::rng::NoiseMode;
 use syncline::schedulers::{SamplerChoice, ScheduleChoice};
 
-use super::{DeviceArgs, PromptArgs};
+use super::{ControlArgs, DepthArgs, DeviceArgs, PromptArgs};
 use crate::examples;
 
 /// Most pictures at a time.
@@ -63,6 +63,10 @@ pub struct Txt2imgArgs {
     /// Height in pixels [default: the model's own]
     #[arg(short = 'H', long)]
     pub height: Option<usize>,
+    #[command(flatten)]
+    pub depth: DepthArgs,
+    #[command(flatten)]
+    pub control: ControlArgs,
 }
 
 #[derive(Debug, Args)]
@@ -77,9 +81,16 @@ pub struct Img2imgArgs {
     /// Picture to start from (PNG, JPEG or WebP); its sides must suit the model
     #[arg(short = 'i', long, alias = "image")]
     pub init_img: PathBuf,
-    /// How much to change: 1 keeps nothing
-    #[arg(long, default_value_t = 0.75, aliases = ["denoise", "denoising-strength"])]
-    pub strength: f64,
+    /// How much to change: 1 keeps nothing [default: 0.75, with --mask 1]
+    #[arg(long, aliases = ["denoise", "denoising-strength"])]
+    pub strength: Option<f64>,
+    /// For inpainting models, picture of the same size: what is white is drawn anew, what is black is kept to the byte
+    #[arg(long, value_name = "PICTURE", conflicts_with = "depth")]
+    pub mask: Option<PathBuf>,
+    #[command(flatten)]
+    pub depth: DepthArgs,
+    #[command(flatten)]
+    pub control: ControlArgs,
 }
 
 /// Every picture's file is checked beforehand, so a slip of the finger must not ask for millions.

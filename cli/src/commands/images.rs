@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use syncline::jobs::{Images, InitImage, Prompts, TextToImage, TextToImageOptions};
+use syncline::jobs::{Beside, Images, InitImage, Prompts, TextToImage, TextToImageOptions};
 use syncline::models::Wrap;
 use syncline::schedulers::{PlanOptions, SigmaSchedule, Start};
 
+use super::inpaint::free_mask;
+use super::steering::{Controls, DepthMap};
 use super::{announce, prompt_text, seed, warn_truncated};
 use crate::args::{DeviceArgs, Global, Img2imgArgs, PromptArgs, SamplerArgs, Txt2imgArgs};
 use crate::input::read_picture;
@@ -15,15 +17,39 @@ use crate::{device, progress};
 
 /// A picture from a prompt.
 pub fn txt2img(global: &Global, args: &Txt2imgArgs) -> anyhow::Result<()> {
-    let size = [args.height, args.width];
-    draw(global, &Request { device: &args.device, prompt: &args.prompt, sampler: &args.sampler, size, init: None })
+    draw(
+        global,
+        &Request {
+            device: &args.device,
+            prompt: &args.prompt,
+            sampler: &args.sampler,
+            size: [args.height, args.width],
+            init: None,
+            mask: None,
+            depth: DepthMap::read(&args.depth)?,
+            controls: Controls::read(&args.control)?,
+        },
+    )
 }
 
 /// A picture from a picture.
 pub fn img2img(global: &Global, args: &Img2imgArgs) -> anyhow::Result<()> {
     let image = read_image(&args.init_img)?;
-    let init = Some((image, args.strength));
-    draw(global, &Request { device: &args.device, prompt: &args.prompt, sampler: &args.sampler, size: [None; 2], init })
+    let mask = args.mask.as_deref().map(|mask| free_mask(mask, image.size, &args.init_img)).transpose()?;
+    let strength = args.strength.unwrap_or(if mask.is_some() { 1.0 } else { 0.75 });
+    draw(
+        global,
+        &Request {
+            device: &args.device,
+            prompt: &args.prompt,
+            sampler: &args.sampler,
+            size: image.size.map(Some),
+            init: Some((image, strength)),
+            mask,
+            depth: DepthMap::read(&args.depth)?,
+            controls: Controls::read(&args.control)?,
+        },
+    )
 }
 
 struct Request<'a> {
@@ -33,6 +59,19 @@ struct Request<'a> {
     /// `[height, width]` in pixels, where given.
     size: [Option<usize>; 2],
     init: Option<(InitImage, f64)>,
+    mask: Option<Vec<f32>>,
+    depth: DepthMap,
+    controls: Controls,
+}
+
+impl Request<'_> {
+    /// Where the run starts. An inpainting model sees what is kept: at full strength nothing else needs to stay.
+    fn start(&self) -> Start {
+        match &self.init {
+            Some((_, strength)) if self.mask.is_none() || *strength != 1.0 => Start::Strength(*strength),
+            _ => Start::Noise,
+        }
+    }
 }
 
 /// A picture from disk, within limits.
@@ -48,7 +87,6 @@ fn options(global: &Global, request: &Request<'_>) -> anyhow::Result<TextToImage
     let choice = sampler.sampling_method;
     let sigma_schedule = sampler.scheduler.map(|s| s.sigma_schedule).or(choice.sigma_schedule);
     let spacing = sampler.scheduler.and_then(|s| s.spacing).or(choice.spacing);
-    let start = request.init.as_ref().map_or(Start::Noise, |(_, strength)| Start::Strength(*strength));
     let wrap = Wrap { x: sampler.circular || sampler.circularx, y: sampler.circular || sampler.circulary };
     Ok(TextToImageOptions {
         prompts: Prompts::new(&prompt_text(&args.prompt)?, &prompt_text(&args.negative_prompt)?),
@@ -62,12 +100,14 @@ fn options(global: &Global, request: &Request<'_>) -> anyhow::Result<TextToImage
             sigma_schedule: sigma_schedule.unwrap_or(SigmaSchedule::Discrete),
             spacing,
             eta: None,
-            start,
+            start: request.start(),
         },
         cfg_scale: sampler.cfg_scale.unwrap_or(if request.device.model.is_some() { 7.0 } else { 5.0 }),
         wrap,
         init: request.init.as_ref().map(|(image, _)| image.clone()),
         vae_tile: sampler.vae_tile_size,
+        beside: request.mask.clone().map(Beside::Mask),
+        ..TextToImageOptions::default()
     })
 }
 
@@ -96,7 +136,11 @@ fn draw(global: &Global, request: &Request<'_>) -> anyhow::Result<()> {
         .map(|i| Target::check(&output_path(&request.prompt.output, i, options.batch), request.prompt.force))
         .collect::<Result<Vec<_>, _>>()?;
     let model = device::load(request.device)?;
-    options.size = Some(request.size.map(|side| side.unwrap_or(model.native_size())));
+    let size = request.size.map(|side| side.unwrap_or(model.native_size()));
+    model.latent_size(size[0], size[1])?;
+    options.size = Some(size);
+    options.beside = options.beside.or_else(|| request.depth.beside(size));
+    options.controls = request.controls.load(&model, size)?;
     let program = TextToImage::new(&model, options.clone())?;
     warn_truncated(program.truncated_tokens());
     let images = progress::run(global, program)?;
@@ -107,14 +151,19 @@ fn draw(global: &Global, request: &Request<'_>) -> anyhow::Result<()> {
         let embedded = if request.prompt.no_metadata {
             Embedded::default()
         } else {
-            metadata(&options, &images, i, &model.label, &model.ctx.adapter().name)
+            metadata(request, &options, (&images, i), [&model.label, &model.ctx.adapter().name])
         };
         written.push(target.write_png(&picture, &embedded)?);
     }
     announce(global, Some(options.seed), &written)
 }
 
-fn metadata(options: &TextToImageOptions, images: &Images, index: usize, model: &str, adapter: &str) -> Embedded {
+fn metadata(
+    request: &Request<'_>,
+    options: &TextToImageOptions,
+    (images, index): (&Images, usize),
+    [model, adapter]: [&str; 2],
+) -> Embedded {
     let [height, width] = images.size;
     let strength = match options.plan.start {
         Start::Strength(strength) => Some(strength),
@@ -125,6 +174,7 @@ fn metadata(options: &TextToImageOptions, images: &Images, index: usize, model: 
         ("RNG".to_owned(), options.rng.to_string()),
     ];
     extra.extend(strength.map(|s| ("Denoising strength".to_owned(), s.to_string())));
+    extra.extend(request.controls.told());
     let parameters = GenerationParameters {
         prompt: options.prompts.positive[0].clone(),
         negative_prompt: options.prompts.negative.clone(),
@@ -138,7 +188,7 @@ fn metadata(options: &TextToImageOptions, images: &Images, index: usize, model: 
         extra,
         version: Some(format!("syncline {}", env!("CARGO_PKG_VERSION"))),
     };
-    let command = if strength.is_some() { "img2img" } else { "txt2img" };
+    let command = if request.init.is_some() { "img2img" } else { "txt2img" };
     let json = json!({ "schema": 1, "command": command, "parameters": &parameters, "adapter": adapter });
     Embedded { parameters: Some(parameters.to_string()), json: Some(json.to_string()), xmp: None }
 }

@@ -133,6 +133,6 @@ pub(super) fn free_mask(path: &Path, [height, width]: [usize; 2], picture: &Path
     Ok(free)
 }
 
-fn read_srgb(path: &Path) -> anyhow::Result<Raster> {
+pub(super) fn read_srgb(path: &Path) -> anyhow::Result<Raster> {
     Ok(read_picture(path)?.to_srgb().into_owned())
 }

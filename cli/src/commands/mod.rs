@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod pair;
 pub mod panorama;
 pub mod reproject;
+mod steering;
 pub mod verify;
 
 use std::fs::File;

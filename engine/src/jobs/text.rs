@@ -80,9 +80,7 @@ impl TextStage {
         }
         let states = self.encode.states(&self.model)?;
         super::check_host(states.iter().flat_map(EncodedText::values), "text", self.encode.recording())?;
-        let text = |row: &Row, i: usize| {
-            &states[if is_negative(row) { states.len() - 1 } else { self.prompts.of(i) }]
-        };
+        let text = |row: &Row, i: usize| &states[if is_negative(row) { states.len() - 1 } else { self.prompts.of(i) }];
         let rows = self.guidance.rows().iter();
         let rows: Vec<&EncodedText> = rows.flat_map(|row| (0..self.batch).map(move |i| text(row, i))).collect();
         self.conditioning = Some(Conditioning::new(&self.model, &rows, self.micro)?);

@@ -120,7 +120,11 @@ impl ControlRows {
     }
 
     /// Its way down beside the UNet's, on the same inputs.
-    pub(super) fn record<'a>(&'a self, rec: &mut Recorder, unet: &UNetInputs<'_>) -> (&'a ControlNetModel, ControlStates) {
+    pub(super) fn record<'a>(
+        &'a self,
+        rec: &mut Recorder,
+        unet: &UNetInputs<'_>,
+    ) -> (&'a ControlNetModel, ControlStates) {
         let unet = UNetInputs { context: &self.keys_values, ..*unet };
         (&self.net.model, self.net.model.record(rec, &ControlInputs { unet, condition: &self.condition }))
     }

@@ -91,7 +91,8 @@ impl StableDiffusion {
     pub fn load(ctx: &Context, source: &ModelSource, elem: Elem) -> Result<Arc<Self>> {
         refuse_refiner(source)?;
         let text_config = source.clip_text_config("text_encoder")?;
-        let second_config = source.has("text_encoder_2").then(|| source.clip_text_config("text_encoder_2")).transpose()?;
+        let second_config =
+            source.has("text_encoder_2").then(|| source.clip_text_config("text_encoder_2")).transpose()?;
         let (unet_config, vae_config) = (source.unet_config()?, source.vae_config()?);
         check(&unet_config, &text_config, second_config.as_ref())?;
         let noise_schedule = noise_schedule(source)?;

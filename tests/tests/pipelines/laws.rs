@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use syncline::denoiser::Denoiser;
 use syncline::guidance::Guidance;
 use syncline::jobs::{
-    Beside, CanvasOptions, CanvasProgram, ControlPicture, Job, PictureCodec, PictureOptions, PromptedUNet, TextToImageOptions,
-    ViewPrompts,
+    Beside, CanvasOptions, CanvasProgram, ControlPicture, Job, PictureCodec, PictureOptions, PromptedUNet,
+    TextToImageOptions, ViewPrompts,
 };
 use syncline::methods::{Draw, Evaluate, Medium, Op, Plan};
-use syncline::denoiser::Denoiser;
 use syncline::models::{AutoencoderKl, Wrap};
 use syncline::pipeline::{Conditioning, ControlNet, EncodeText, GuidedUNet, MicroConditions, StableDiffusion};
 use syncline::rng::Purpose;
@@ -42,7 +42,8 @@ fn a_controlnet_that_is_off_is_not_there() {
     let on = with(shown(0.0, 1.0, picture.clone()));
     let early = with(shown(0.0, 0.4, picture));
     let other = with(shown(0.0, 1.0, golden().picture("control.b.u8")));
-    for (what, a, b) in [("on", &on, &none), ("early", &early, &on), ("early", &early, &none), ("picture", &other, &on)] {
+    for (what, a, b) in [("on", &on, &none), ("early", &early, &on), ("early", &early, &none), ("picture", &other, &on)]
+    {
         assert!(a.latents != b.latents, "{what} changes nothing");
     }
 }
@@ -52,7 +53,9 @@ fn a_controlnet_that_is_off_is_not_there() {
 fn what_models_are_shown_changes_what_they_draw() {
     let Beside::Depth { size, values } = golden().depth() else { panic!("a depth map") };
     let model = load("tiny-sd21-s1", &with_seed_0(&channels(5)), Elem::F32);
-    let with = |values: Vec<f32>| draw(&model, TextToImageOptions { beside: Some(Beside::Depth { size, values }), ..short(1) });
+    let with = |values: Vec<f32>| {
+        draw(&model, TextToImageOptions { beside: Some(Beside::Depth { size, values }), ..short(1) })
+    };
     let here = with(values.clone());
     assert!(here.latents != with(values.iter().map(|v| -v).collect()).latents, "depth is not seen");
     let scaled = with(values.iter().map(|v| 16.0 * v).collect());
@@ -60,7 +63,9 @@ fn what_models_are_shown_changes_what_they_draw() {
 
     let model = load("tiny-sd21-s1", &with_seed_0(&channels(9)), Elem::F32);
     let (init, Beside::Mask(mask)) = (golden().picture("init.u8"), golden().mask()) else { panic!("a mask") };
-    let with = |init, mask| draw(&model, TextToImageOptions { init: Some(init), beside: Some(Beside::Mask(mask)), ..short(2) });
+    let with = |init, mask| {
+        draw(&model, TextToImageOptions { init: Some(init), beside: Some(Beside::Mask(mask)), ..short(2) })
+    };
     let here = with(init.clone(), mask.clone());
     for (i, (drawn, kept)) in here.rgb[0].iter().zip(&init.rgb).enumerate() {
         assert!(mask[i / 3] > 0.5 || drawn == kept, "value {i} is to be kept");
@@ -89,8 +94,7 @@ fn network(model: &Arc<StableDiffusion>, x: &[f32], micro: MicroConditions) -> V
     conditioning.recording().run().unwrap();
     let sample = ctx().upload(x, &[1, 16, 16, 4], Elem::F32).unwrap();
     let timesteps = ctx().upload(&[400.0], &[1], Elem::F32).unwrap();
-    let unet =
-        GuidedUNet { conditioning: Some(conditioning), ..GuidedUNet::new(model, Guidance::None, 1, [16, 16]) };
+    let unet = GuidedUNet { conditioning: Some(conditioning), ..GuidedUNet::new(model, Guidance::None, 1, [16, 16]) };
     let mut rec = Recorder::new(ctx());
     let out = unet.record(&mut rec, &sample, &timesteps);
     let out = rec.keep(&out).unwrap();
@@ -112,7 +116,11 @@ fn sdxl_draws_the_views_of_a_canvas() {
     let latents: Vec<f32> = (0..16 * 16 * 4).map(|i| (i as f32 * 0.37).sin()).collect();
     let ops = vec![
         Op::Look { step: 0 },
-        Op::Project { from: syncline::methods::CanvasReg::Canvas, to: syncline::methods::ViewReg::State.into(), nearest: false },
+        Op::Project {
+            from: syncline::methods::CanvasReg::Canvas,
+            to: syncline::methods::ViewReg::State.into(),
+            nearest: false,
+        },
         Op::Evaluate(evaluate),
     ];
     let plan = Plan::new(Medium::Latent, ops);
@@ -205,7 +213,10 @@ fn what_does_not_fit_is_told_by_name() {
     assert!(text.contains("4 (a plain text-to-image model), expected 5 (a depth model)"), "{text}");
     let depth = load("tiny-sd21-s1", &with_seed_0(&channels(5)), Elem::F32);
     assert!(refused(&depth, short(1)).contains("--depth"));
-    assert!(refused(&depth, TextToImageOptions { beside: Some(golden().mask()), ..part(4, 1, 0.5) }).contains("a depth model"));
+    assert!(
+        refused(&depth, TextToImageOptions { beside: Some(golden().mask()), ..part(4, 1, 0.5) })
+            .contains("a depth model")
+    );
     let inpaint = load("tiny-sd21-s1", &with_seed_0(&channels(9)), Elem::F32);
     assert!(refused(&inpaint, short(1)).contains("--mask"));
     let cut = Some(Beside::Mask(vec![1.0; 5]));

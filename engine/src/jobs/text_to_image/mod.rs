@@ -249,9 +249,7 @@ impl Program for TextToImage {
         match self.stage {
             Stage::Text => Ok(Some(self.text.next())),
             Stage::Control(i) => Ok(self.unet.controls.get_mut(i).map(ControlRows::recording)),
-            Stage::Encode(i) => {
-                self.encode.as_mut().map_or(Ok(None), |encode| encode.next(&self.pictures[i], begin))
-            }
+            Stage::Encode(i) => self.encode.as_mut().map_or(Ok(None), |encode| encode.next(&self.pictures[i], begin)),
             Stage::Denoise(i) => {
                 if begin {
                     self.prepare_step(i)?;

@@ -141,7 +141,9 @@ impl TextToImageOptions {
     /// Rows of the model's batch and how they are combined.
     pub(super) fn guidance(&self) -> Guidance {
         match self.beside {
-            Some(Beside::Edit { image_scale }) => Guidance::InstructPix2Pix { text: self.cfg_scale, image: image_scale },
+            Some(Beside::Edit { image_scale }) => {
+                Guidance::InstructPix2Pix { text: self.cfg_scale, image: image_scale }
+            }
             _ => Guidance::ClassifierFree { scale: self.cfg_scale }.reduced(),
         }
     }
@@ -180,10 +182,16 @@ impl TextToImageOptions {
             let missing = match takes {
                 Takes::Latents => return model.require(wanted),
                 Takes::Depth => "no depth map: a depth model cannot draw without (--depth)",
-                Takes::ImageLatents => "no instruction and picture: an InstructPix2Pix model edits (img2img --instruction)",
+                Takes::ImageLatents => {
+                    "no instruction and picture: an InstructPix2Pix model edits (img2img --instruction)"
+                }
                 Takes::MaskAndImageLatents => "no picture and mask: an inpainting model fills in (img2img --mask)",
             };
-            return if self.beside.is_none() { refuse("model", missing, "what it takes") } else { model.require(wanted) };
+            return if self.beside.is_none() {
+                refuse("model", missing, "what it takes")
+            } else {
+                model.require(wanted)
+            };
         }
         let [height, width] = self.pixels(model);
         match &self.beside {

@@ -140,12 +140,7 @@ impl UNet2DConditionModel {
     ///
     /// # Panics
     /// As [`UNet2DConditionModel::record`], and when a ControlNet's levels are not the UNet's.
-    pub fn record_controlled(
-        &self,
-        rec: &mut Recorder,
-        inputs: &UNetInputs<'_>,
-        controls: &[Control<'_>],
-    ) -> Tensor {
+    pub fn record_controlled(&self, rec: &mut Recorder, inputs: &UNetInputs<'_>, controls: &[Control<'_>]) -> Tensor {
         let time = self.time_embedding.record(rec, inputs.timesteps, inputs.added);
         let mut pass = Pass { time: &time, context: inputs.context.pairs.iter(), wrap: inputs.wrap };
         let sample = cast(rec, inputs.sample, self.elem);
