@@ -23,7 +23,7 @@ from transformers import CLIPTokenizer  # noqa: E402
 
 import configs  # noqa: E402
 from models import seeded_module, seeded_modules  # noqa: E402
-from schedulers import scheduler_makers  # noqa: E402
+from schedulers import KEPT, scheduler_makers  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MINI = os.path.normpath(os.path.join(HERE, "..", "..", "model-loader", "mini", "model"))
@@ -90,6 +90,15 @@ def pipeline_of(cls, model, scheduler, controls=()):
     return pipeline
 
 
+def scheduler_of(config, name, options):
+    base = {k: config[k] for k in KEPT if k in config}
+    if name == "heun":
+        return diffusers.HeunDiscreteScheduler(**base, **options)
+    if name == "lcm":
+        return diffusers.LCMScheduler(**base, clip_sample=False, set_alpha_to_one=False)
+    return scheduler_makers(config)[name](**options)
+
+
 def cases(shown):
     """name -> (pipeline class, model, sampler with its options, seeds, ControlNet seeds, call)"""
     a, b, init = (unit(shown[k]) for k in ("control.a.u8", "control.b.u8", "init.u8"))
@@ -127,6 +136,10 @@ def cases(shown):
             both, image=init, depth_map=depth, num_inference_steps=10, guidance_scale=7.5, strength=0.7)),
         "edit": ("StableDiffusionInstructPix2PixPipeline", change, ("euler_a", leading), [7], [], dict(
             prompt=INSTRUCTION, image=init, num_inference_steps=5, guidance_scale=7.5, image_guidance_scale=1.5)),
+        **{f"sd.{name}": ("StableDiffusionPipeline", sd, (name, {} if name == "pndm" else leading), [2], [], dict(
+            both, **size, num_inference_steps=5, guidance_scale=7.5)) for name in ("unipc", "pndm", "heun", "lcm")},
+        "v.unipc": ("StableDiffusionPipeline", v, ("unipc", leading), [3], [], dict(
+            both, **size, num_inference_steps=7, guidance_scale=7.5)),
         "sd": ("StableDiffusionPipeline", sd, ("dpmpp2m", leading), [2], [], dict(
             both, **size, num_inference_steps=8, guidance_scale=7.5)),
     }
@@ -139,7 +152,7 @@ def main():
     shown = pictures()
     tensors = {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in shown.items()}
     for name, (cls, model, (sampler, options), seeds, controls, call) in cases(shown).items():
-        scheduler = scheduler_makers(model["scheduler"])[sampler](**options)
+        scheduler = scheduler_of(model["scheduler"], sampler, options)
         pipeline = pipeline_of(cls, model, scheduler, controls)
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         latents = pipeline(generator=generators if len(seeds) > 1 else generators[0], output_type="latent", **call).images

@@ -12,6 +12,7 @@ import os
 import diffusers
 import diffusers.schedulers.scheduling_ddpm as ddpm_module
 import diffusers.schedulers.scheduling_euler_ancestral_discrete as ancestral_module
+import diffusers.schedulers.scheduling_lcm as lcm_module
 import torch
 
 STABLE_DIFFUSION = dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", num_train_timesteps=1000,
@@ -41,6 +42,11 @@ def make(method, prediction, spacing, shape, zero_snr=False):
         return diffusers.EulerDiscreteScheduler(**options, **SHAPES[shape])
     if method == "euler_a":
         return diffusers.EulerAncestralDiscreteScheduler(**options)
+    if method == "heun":
+        options.pop("rescale_betas_zero_snr")
+        return diffusers.HeunDiscreteScheduler(**options, **SHAPES[shape])
+    if method == "lcm":
+        return diffusers.LCMScheduler(**options, clip_sample=False, set_alpha_to_one=False)
     if method == "unipc":
         return diffusers.UniPCMultistepScheduler(**options, **SHAPES[shape])
     if method == "pndm":
@@ -60,6 +66,7 @@ def run(method, prediction, spacing, shape, steps, strength=None, eta=None, zero
     case = dict(method=method, prediction=prediction, spacing=spacing, sigma_schedule=shape, steps=steps,
                 init_noise_sigma=float(scheduler.init_noise_sigma))
     first = 0 if strength is None else max(steps - min(int(steps * strength), steps), 0)   # as the img2img pipelines do
+    first *= scheduler.order
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(first)
     timesteps = scheduler.timesteps[first:]
@@ -112,6 +119,17 @@ def all_cases():
     for method in METHODS:
         for spacing in ("trailing", "leading"):
             cases.append(run(method, "epsilon", spacing, "discrete", 1))
+    for prediction in ("epsilon", "v_prediction"):
+        for spacing in SPACINGS:
+            cases.append(run("heun", prediction, spacing, "discrete", 7))
+        for shape in ("karras", "exponential"):
+            cases.append(run("heun", prediction, "linspace", shape, 6))
+        for steps in (1, 4, 7):
+            cases.append(run("lcm", prediction, "leading", "discrete", steps))
+    for method in ("heun", "lcm"):
+        cases.append(run(method, "epsilon", "leading", "discrete", 10, strength=0.35))
+        cases.append(run(method, "sample", "leading", "discrete", 3))
+    cases.append(run("heun", "epsilon", "trailing", "discrete", 1))
     for nodes in ([640, 611, 591, 530, 418, 305, 200, 111, 58, 20],
                   [int(999 - 999 * i / 24) for i in range(24)]):
         cases.append(run("dpm++2m", "epsilon", "leading", "discrete", len(nodes), nodes=nodes))
@@ -152,7 +170,7 @@ def lines(entries):
 
 
 def main():
-    ddpm_module.randn_tensor = ancestral_module.randn_tensor = noise
+    ddpm_module.randn_tensor = ancestral_module.randn_tensor = lcm_module.randn_tensor = noise
     versions = json.dumps(dict(diffusers=diffusers.__version__, torch=torch.__version__))
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "scheduler_cases.json")
     with open(path, "w") as file:

@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
 use syncline::schedulers::{
-    HistoryMethod, HistoryPlan, HistoryStep, Level, NoiseSchedule, NoiseScheduleConfig, PAST_OUTPUTS, PlanOptions,
-    PredictionType, SamplingPlan, SigmaSchedule, Start, StepCoefficients, TimestepSpacing, dpmpp_2m_nodes,
-    history_plan, plan,
+    HistoryPlan, HistoryStep, Level, NoiseSchedule, NoiseScheduleConfig, PAST_OUTPUTS, PlanOptions, PredictionType,
+    SamplerChoice, SamplingPlan, Start, StepCoefficients, TimestepSpacing, any_plan, dpmpp_2m_nodes,
 };
 
 /// Relative L2 of a module's output in f32.
@@ -39,19 +38,11 @@ fn read_sched(path: &Path) -> Tensors {
         .collect()
 }
 
-/// The plan of a sampler by any name of the references; those that need no history have none.
-fn any_plan(name: &str, schedule: &NoiseSchedule, options: &PlanOptions) -> HistoryPlan {
-    let (name, sigma_schedule) = match name {
-        "dpmpp2m_karras" => ("dpm++2m", SigmaSchedule::Karras),
-        "dpmpp2m" => ("dpm++2m", options.sigma_schedule),
-        other => (other, options.sigma_schedule),
-    };
-    let options = PlanOptions { sigma_schedule, ..*options };
-    match name {
-        "unipc" => history_plan(HistoryMethod::UniPc, schedule, &options).unwrap(),
-        "pndm" => history_plan(HistoryMethod::Pndm, schedule, &options).unwrap(),
-        _ => without_history(&plan(name.parse().unwrap(), schedule, &options).unwrap()),
-    }
+/// The plan of a sampler by any name of the references.
+fn plan_of(name: &str, schedule: &NoiseSchedule, options: &PlanOptions) -> HistoryPlan {
+    let choice: SamplerChoice = if name == "dpmpp2m_karras" { "dpmpp2m karras" } else { name }.parse().unwrap();
+    let sigma_schedule = choice.sigma_schedule.unwrap_or(options.sigma_schedule);
+    any_plan(choice.method, schedule, &PlanOptions { sigma_schedule, ..*options }).unwrap()
 }
 
 fn without_history(plan: &SamplingPlan) -> HistoryPlan {
@@ -150,7 +141,7 @@ fn evaluate(asked: &Asked, config: &NoiseScheduleConfig, inputs: &Tensors, len: 
     let repeated = usize::from(asked.method == "pndm");
     let steps = digits.parse().unwrap_or_else(|_| states - 1 - repeated);
     let options = PlanOptions { steps, spacing: Some(asked.spacing), ..PlanOptions::default() };
-    let plan = any_plan(asked.method, &schedule, &options);
+    let plan = plan_of(asked.method, &schedule, &options);
     let steps = plan.steps.iter().map(|s| s.step);
     match asked.what.trim_end_matches(|c: char| c.is_ascii_digit()) {
         "timesteps" => steps.map(|s| s.timestep as f32).collect(),
@@ -223,7 +214,7 @@ fn case_plan(case: &serde_json::Value) -> HistoryPlan {
         eta: case["eta"].as_f64(),
         start: case["strength"].as_f64().map_or(Start::Noise, Start::Strength),
     };
-    any_plan(text("method"), &schedule, &options)
+    plan_of(text("method"), &schedule, &options)
 }
 
 /// The state a case starts from, after checking what the plan says of it.
@@ -299,7 +290,7 @@ fn timesteps_equal_the_reference_for_many_step_counts() {
                 spacing: Some(text("spacing").parse().unwrap()),
                 ..PlanOptions::default()
             };
-            let plan = any_plan(text("method"), &schedule, &options);
+            let plan = plan_of(text("method"), &schedule, &options);
             let mut hash = 0xcbf2_9ce4_8422_2325_u64;
             for byte in plan.steps.iter().flat_map(|s| (s.step.timestep as u16).to_le_bytes()) {
                 hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);

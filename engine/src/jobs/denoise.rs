@@ -8,11 +8,12 @@ use syncline_kernels::ops::noise::NoiseKey;
 use syncline_kernels::ops::step::{self, Step, StepNoise, StepScalars, step};
 use syncline_kernels::tensor::{Elem, Tensor};
 
+use super::history::History;
 use crate::denoiser::Denoiser;
 use crate::error::{Error, Result};
 use crate::guidance::Guidance;
 use crate::methods::Weights;
-use crate::schedulers::StepCoefficients;
+use crate::schedulers::{HistoryStep, StepCoefficients};
 
 /// One recorded step, replayed with new coefficients.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub(super) struct Denoise {
     /// The state before the step, to find the layer when a step fails.
     before: Tensor,
     condition: Option<Condition>,
+    history: Option<History>,
     elem: Elem,
     noise: NoiseSource,
     timesteps: Tensor,
@@ -33,7 +35,18 @@ pub(super) struct Denoise {
     step: DispatchId,
 }
 
-/// Image latents that the first guidance rows see.
+/// What a step is recorded on.
+#[derive(Debug)]
+pub(super) struct On {
+    /// State and clean estimate `[batch, h, w, C]` f32.
+    pub(super) state: (Tensor, Tensor),
+    /// Further input channels `[batch or 1, h, w, Ce]` f32 for networks that take them.
+    pub(super) condition: Option<Tensor>,
+    /// What samplers with a longer memory keep.
+    pub(super) history: Option<History>,
+}
+
+/// Further input channels that the first guidance rows see.
 #[derive(Debug)]
 struct Condition {
     latents: Tensor,
@@ -90,14 +103,9 @@ pub(super) fn new_latents(ctx: &Context, dims: &[usize]) -> Result<(Tensor, Tens
 }
 
 impl Denoise {
-    /// Records the step of `denoiser` on a state and clean estimate `[batch, h, w, C]` f32, and image latents `[batch, h, w, Ce]`
-    /// f32 for those that take them.
-    pub(super) fn on(
-        ctx: &Context,
-        denoiser: &dyn Denoiser,
-        noise: FreshNoise,
-        ((x, clean), condition): ((Tensor, Tensor), Option<Tensor>),
-    ) -> Result<Self> {
+    /// Records the step of `denoiser` on tensors of the caller.
+    pub(super) fn on(ctx: &Context, denoiser: &dyn Denoiser, noise: FreshNoise, on: On) -> Result<Self> {
+        let On { state: (x, clean), condition, mut history } = on;
         let dims = x.dims().to_vec();
         let rows = denoiser.guidance().rows().len();
         let zeros = vec![0.0; dims.iter().product()];
@@ -124,11 +132,28 @@ impl Denoise {
         let scalars = StepScalars::default();
         let step_noise = noise.as_step_noise();
         let step = step(&mut rec, &Step { x: &x, out: &out, clean: &clean, noise: step_noise, scalars });
+        if let Some(history) = &mut history {
+            history.record(&mut rec, &x, &clean, &before);
+        }
         finite(&mut rec, &x, &report);
         let guidance = *denoiser.guidance();
         let recording = rec.finish()?;
         let ctx = ctx.clone();
-        Ok(Self { ctx, recording, x, before, condition, elem, noise, timesteps, report, guidance, input, step })
+        Ok(Self {
+            ctx,
+            recording,
+            x,
+            before,
+            condition,
+            history,
+            elem,
+            noise,
+            timesteps,
+            report,
+            guidance,
+            input,
+            step,
+        })
     }
 
     /// Sets the coefficients of the next run.
@@ -162,6 +187,20 @@ impl Denoise {
         };
         self.recording.set_params(self.step, &step::params(self.x.dims(), rows, &scalars));
         Ok(())
+    }
+
+    /// As [`Denoise::prepare`], for a step that may read the past.
+    pub(super) fn prepare_after(&mut self, step: &HistoryStep, fresh: &Fresh<'_>) -> Result<()> {
+        self.prepare(&step.step, fresh)?;
+        if let Some(history) = &mut self.history {
+            history.prepare(&mut self.recording, self.x.dims(), step);
+        }
+        Ok(())
+    }
+
+    /// The past, for another recording of the same run.
+    pub(super) fn into_history(self) -> Option<History> {
+        self.history
     }
 
     /// The recording to run after `prepare`.

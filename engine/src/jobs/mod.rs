@@ -4,6 +4,7 @@
 mod canvas;
 mod denoise;
 mod frame_edit;
+mod history;
 mod job;
 mod picture_edit;
 mod pictures;

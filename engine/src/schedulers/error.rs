@@ -73,6 +73,15 @@ pub enum SchedulerError {
         /// What it can be combined with.
         expected: &'static str,
     },
+    /// A method that remembers more than its caller does.
+    #[error(
+        "{method}: it reads model outputs of several steps back, which only single pictures keep; use ddim, euler, \
+             euler_a, heun, dpm++2m, ddpm or lcm"
+    )]
+    History {
+        /// The method.
+        method: &'static str,
+    },
     /// The model's output says nothing about the noise at a level without signal.
     #[error(
         "timestep {timestep} ({spacing} spacing) carries no signal: an epsilon model has no clean estimate there; use a v_prediction model or leading spacing"

@@ -4,9 +4,10 @@
 //! have a plan type of their own, so that nothing can run them and leave that part out.
 
 use super::error::SchedulerError;
+use super::names::SamplingMethod;
 use super::noise_schedule::NoiseSchedule;
-use super::plan::{PlanOptions, StepCoefficients};
-use super::{first_step, pndm, unipc};
+use super::plan::{Level, PlanOptions, StepCoefficients};
+use super::{first_step, plan, pndm, unipc};
 
 /// Outputs that PNDM looks back over. It reads three of them: its second output is never read again.
 pub const PAST_OUTPUTS: usize = 4;
@@ -40,6 +41,42 @@ pub struct HistoryPlan {
     pub init_noise_sigma: f64,
     /// The steps to run, noisiest first. PNDM runs the model once more than asked: its second step is repeated.
     pub steps: Vec<HistoryStep>,
+}
+
+impl HistoryPlan {
+    /// What the state holds before the first step.
+    pub fn start_level(&self) -> Level {
+        self.steps.first().map_or(Level::CLEAN, |s| s.step.level)
+    }
+
+    /// How many steps back the plan reads beyond the previous clean estimate, 0 for methods without history.
+    pub fn depth(&self) -> usize {
+        let reads = |s: &HistoryStep| {
+            let outs = s.past_outs.iter().rposition(|factor| *factor != 0.0).map_or(0, |k| k + 1);
+            if s.older_clean == 0.0 { outs } else { outs.max(2) }
+        };
+        self.steps.iter().map(reads).max().unwrap_or(0)
+    }
+}
+
+/// The steps of any method.
+///
+/// # Errors
+/// [`SchedulerError`] names the option at fault, what it is and what it may be.
+pub fn any_plan(
+    method: SamplingMethod,
+    schedule: &NoiseSchedule,
+    options: &PlanOptions,
+) -> Result<HistoryPlan, SchedulerError> {
+    match method {
+        SamplingMethod::UniPc => history_plan(HistoryMethod::UniPc, schedule, options),
+        SamplingMethod::Pndm => history_plan(HistoryMethod::Pndm, schedule, options),
+        _ => {
+            let plain = plan(method, schedule, options)?;
+            let step = |&step| HistoryStep { step, older_clean: 0.0, past_outs: [0.0; PAST_OUTPUTS] };
+            Ok(HistoryPlan { init_noise_sigma: plain.init_noise_sigma, steps: plain.steps.iter().map(step).collect() })
+        }
+    }
 }
 
 /// The steps of a sampler with a longer memory.

@@ -12,10 +12,15 @@
 //! | `euler_a` | clean + sigma · eps | the same, with noise put back | `EulerAncestralDiscreteScheduler` |
 //! | `dpm++2m` | variance preserving | Lu et al. 2022 (DPM-Solver++), alg. 2 | `DPMSolverMultistepScheduler` |
 //! | `ddpm` | variance preserving | Ho et al. 2020, eq. 7 | `DDPMScheduler`, `clip_sample=False` |
+//! | `heun` | clean + sigma · eps | Karras et al. 2022, alg. 2 | `HeunDiscreteScheduler` |
+//! | `lcm` | variance preserving | Luo et al. 2023, alg. 3 | `LCMScheduler` |
+//! | `unipc` | variance preserving | Zhao et al. 2023, alg. 1, 2 | `UniPCMultistepScheduler` |
+//! | `pndm` | variance preserving | Liu et al. 2022, eq. 9, 12 | `PNDMScheduler`, `skip_prk_steps` |
 //!
 //! Rectified-flow models have levels of their own ([`flow_sigmas`]) and the same [`StepCoefficients`].
 //!
-//! UniPC and PNDM read further back than the previous step; they are data as well, of another type ([`history_plan`]).
+//! UniPC and PNDM read further back than the previous step; they are data as well, of another type ([`history_plan`]), in which
+//! every method can be had ([`any_plan`]).
 //!
 //! Deviations from diffusers, all where it would fail or read past its table: step counts beyond the training timesteps
 //! and timesteps beyond the last are errors; trailing spacing never visits timestep -1; the noise of DDPM's last step
@@ -27,7 +32,9 @@ mod dpmpp_2m;
 mod error;
 mod euler;
 mod flow;
+mod heun;
 mod history;
+mod lcm;
 mod names;
 mod noise_schedule;
 mod plan;
@@ -42,7 +49,7 @@ pub use ddim::{GridEnd, ddim_nodes};
 pub use dpmpp_2m::dpmpp_2m_nodes;
 pub use error::SchedulerError;
 pub use flow::{DynamicShift, flow_sigmas};
-pub use history::{HistoryMethod, HistoryPlan, HistoryStep, PAST_OUTPUTS, history_plan};
+pub use history::{HistoryMethod, HistoryPlan, HistoryStep, PAST_OUTPUTS, any_plan, history_plan};
 pub use names::{PredictionType, SamplerChoice, SamplingMethod, ScheduleChoice, SigmaSchedule, TimestepSpacing};
 pub use noise_schedule::{BetaSchedule, NoiseSchedule, NoiseScheduleConfig};
 pub use plan::{Level, PlanOptions, SamplingPlan, Start, StepCoefficients};
@@ -60,7 +67,7 @@ pub fn plan(
     if options.steps == 0 || options.steps > train {
         return Err(SchedulerError::Steps { found: options.steps, min: 1, max: train });
     }
-    let shapes_sigmas = !matches!(method, SamplingMethod::Ddim | SamplingMethod::Ddpm);
+    let shapes_sigmas = !matches!(method, SamplingMethod::Ddim | SamplingMethod::Ddpm | SamplingMethod::Lcm);
     if !shapes_sigmas && options.sigma_schedule != SigmaSchedule::Discrete {
         let expected = "discrete (this method steps between training timesteps)";
         return Err(SchedulerError::SigmaSchedule {
@@ -72,6 +79,13 @@ pub fn plan(
     let spacing = options.spacing.unwrap_or(method.default_spacing());
     let first = first_step(options)?;
     let (init_noise_sigma, mut steps) = match method {
+        SamplingMethod::UniPc | SamplingMethod::Pndm => return Err(SchedulerError::History { method: method.name() }),
+        SamplingMethod::Lcm => (1.0, lcm::plan(schedule, options)?),
+        // Two evaluations of the network for a step, and none before the first.
+        SamplingMethod::Heun => {
+            let (init_noise_sigma, steps) = heun::plan(schedule, options, spacing, first)?;
+            return finished(SamplingPlan { init_noise_sigma, steps }, spacing);
+        }
         SamplingMethod::Ddim => (1.0, ddim::plan(schedule, options, spacing)?),
         SamplingMethod::Ddpm => (1.0, ddpm::plan(schedule, options, spacing)?),
         SamplingMethod::Euler | SamplingMethod::EulerA => euler::plan(method, schedule, options, spacing)?,

@@ -22,6 +22,15 @@ pub enum SamplingMethod {
     Dpmpp2m,
     /// Ancestral sampling of the posterior (Ho et al. 2020, eq. 7); `DDPMScheduler` with the small fixed variance.
     Ddpm,
+    /// Heun's method on the probability-flow ODE, two evaluations a step (Karras et al. 2022, algorithm 2);
+    /// `HeunDiscreteScheduler`.
+    Heun,
+    /// Consistency sampling of distilled models (Luo et al. 2023); `LCMScheduler`.
+    Lcm,
+    /// UniPC of order 2 (Zhao et al. 2023); `UniPCMultistepScheduler`. For single pictures: it looks further back.
+    UniPc,
+    /// Pseudo linear multistep (Liu et al. 2022), also PLMS; `PNDMScheduler`. For single pictures: it looks further back.
+    Pndm,
 }
 
 /// Which noise levels the steps visit.
@@ -86,7 +95,22 @@ pub struct ScheduleChoice {
 
 impl SamplingMethod {
     /// All methods, in the order we list them.
-    pub const ALL: [SamplingMethod; 5] = [Self::Ddim, Self::Euler, Self::EulerA, Self::Dpmpp2m, Self::Ddpm];
+    pub const ALL: [SamplingMethod; 9] = [
+        Self::Ddim,
+        Self::Euler,
+        Self::EulerA,
+        Self::Heun,
+        Self::Dpmpp2m,
+        Self::Ddpm,
+        Self::UniPc,
+        Self::Pndm,
+        Self::Lcm,
+    ];
+
+    /// Whether it looks no further back than the previous clean estimate, so that [`plan`](super::plan()) has it.
+    pub const fn is_plain(self) -> bool {
+        !matches!(self, Self::UniPc | Self::Pndm)
+    }
 
     /// Our name, which is also stable-diffusion.cpp's.
     pub const fn name(self) -> &'static str {
@@ -96,14 +120,18 @@ impl SamplingMethod {
             Self::EulerA => "euler_a",
             Self::Dpmpp2m => "dpm++2m",
             Self::Ddpm => "ddpm",
+            Self::Heun => "heun",
+            Self::Lcm => "lcm",
+            Self::UniPc => "unipc",
+            Self::Pndm => "pndm",
         }
     }
 
     /// The spacing that diffusers' class uses when its configuration names none.
     pub const fn default_spacing(self) -> TimestepSpacing {
         match self {
-            Self::Ddim | Self::Ddpm => TimestepSpacing::Leading,
-            Self::Euler | Self::EulerA | Self::Dpmpp2m => TimestepSpacing::Linspace,
+            Self::Ddim | Self::Ddpm | Self::Pndm | Self::Lcm => TimestepSpacing::Leading,
+            Self::Euler | Self::EulerA | Self::Heun | Self::Dpmpp2m | Self::UniPc => TimestepSpacing::Linspace,
         }
     }
 }
@@ -172,6 +200,10 @@ fn method_of(folded: &str) -> Option<SamplingMethod> {
             SamplingMethod::Dpmpp2m
         }
         "ddpm" | "ddpmscheduler" => SamplingMethod::Ddpm,
+        "heun" | "k_heun" | "heundiscretescheduler" => SamplingMethod::Heun,
+        "lcm" | "lcmscheduler" => SamplingMethod::Lcm,
+        "unipc" | "uni_pc" | "uni_pc_bh2" | "unipcmultistepscheduler" => SamplingMethod::UniPc,
+        "pndm" | "plms" | "pndmscheduler" => SamplingMethod::Pndm,
         _ => return None,
     })
 }
@@ -193,7 +225,7 @@ impl FromStr for SamplerChoice {
                 return Ok(SamplerChoice { sigma_schedule: Some(schedule), ..plain(method) });
             }
         }
-        Err(unknown("sampler", s, "ddim, ddim_trailing, euler, euler_a, dpm++2m, ddpm"))
+        Err(unknown("sampler", s, "ddim, ddim_trailing, euler, euler_a, heun, dpm++2m, ddpm, unipc, pndm, lcm"))
     }
 }
 
@@ -202,7 +234,8 @@ impl FromStr for SamplingMethod {
 
     /// Only names that stand for a method alone; see [`SamplerChoice`] for the others.
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        method_of(&folded(s)).ok_or_else(|| unknown("sampler", s, "ddim, euler, euler_a, dpm++2m, ddpm"))
+        method_of(&folded(s))
+            .ok_or_else(|| unknown("sampler", s, "ddim, euler, euler_a, heun, dpm++2m, ddpm, unipc, pndm, lcm"))
     }
 }
 

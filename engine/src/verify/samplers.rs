@@ -3,36 +3,22 @@
 use super::data::Golden;
 use crate::error::Result;
 use crate::schedulers::{
-    HistoryMethod, HistoryPlan, HistoryStep, NoiseSchedule, NoiseScheduleConfig, PAST_OUTPUTS, PlanOptions,
-    PredictionType, SamplingMethod, SigmaSchedule, history_plan, plan,
+    HistoryPlan, HistoryStep, NoiseSchedule, NoiseScheduleConfig, PAST_OUTPUTS, PlanOptions, PredictionType,
+    SamplingMethod, SigmaSchedule, any_plan,
 };
 
-/// Which plan a golden's name of a sampler stands for.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Which {
-    Plain(SamplingMethod, SigmaSchedule),
-    History(HistoryMethod),
-}
-
 /// The sampler a golden calls `name`; `None` for those that are not here.
-pub(super) fn sampler(name: &str) -> Option<Which> {
-    let discrete = |method| Which::Plain(method, SigmaSchedule::Discrete);
-    Some(match name {
-        "ddim" => discrete(SamplingMethod::Ddim),
-        "euler" => discrete(SamplingMethod::Euler),
-        "euler_a" => discrete(SamplingMethod::EulerA),
-        "dpmpp2m" => discrete(SamplingMethod::Dpmpp2m),
-        "dpmpp2m_karras" => Which::Plain(SamplingMethod::Dpmpp2m, SigmaSchedule::Karras),
-        "unipc" => Which::History(HistoryMethod::UniPc),
-        "pndm" => Which::History(HistoryMethod::Pndm),
-        _ => return None,
-    })
+pub(super) fn sampler(name: &str) -> Option<(SamplingMethod, SigmaSchedule)> {
+    match name.strip_suffix("_karras") {
+        Some(name) => name.parse().ok().map(|method| (method, SigmaSchedule::Karras)),
+        None => name.parse().ok().map(|method| (method, SigmaSchedule::Discrete)),
+    }
 }
 
 /// The plan of `steps` steps; `prediction` is the model's own where it is `None`.
 pub(super) fn make_plan(
     golden: &Golden,
-    which: Which,
+    (method, sigma_schedule): (SamplingMethod, SigmaSchedule),
     prediction: Option<PredictionType>,
     spacing: &str,
     steps: usize,
@@ -44,15 +30,9 @@ pub(super) fn make_plan(
         ..golden.schedule.clone()
     };
     let schedule = NoiseSchedule::from_config(&config)?;
-    let options = PlanOptions { steps, spacing: Some(spacing.parse()?), ..PlanOptions::default() };
-    match which {
-        Which::History(method) => Ok(history_plan(method, &schedule, &options)?),
-        Which::Plain(method, sigma_schedule) => {
-            let plain = plan(method, &schedule, &PlanOptions { sigma_schedule, ..options })?;
-            let step = |&step| HistoryStep { step, older_clean: 0.0, past_outs: [0.0; PAST_OUTPUTS] };
-            Ok(HistoryPlan { init_noise_sigma: plain.init_noise_sigma, steps: plain.steps.iter().map(step).collect() })
-        }
-    }
+    let spacing = Some(spacing.parse()?);
+    let options = PlanOptions { steps, spacing, sigma_schedule, ..PlanOptions::default() };
+    Ok(any_plan(method, &schedule, &options)?)
 }
 
 /// Whether any step draws fresh noise.

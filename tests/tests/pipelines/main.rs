@@ -104,10 +104,19 @@ fn beside(elem: Elem) {
 fn plain(elem: Elem) {
     let model = load("tiny-sd21-s1", &with_seed_0(&[]), elem);
     check("sd", elem, &draw(&model, options(SamplingMethod::Dpmpp2m, 8, 2)));
-    let model = load("tiny-sd21-v-s0", &[("model_index.json", "", "")], elem);
+    for (name, method) in [
+        ("sd.unipc", SamplingMethod::UniPc),
+        ("sd.pndm", SamplingMethod::Pndm),
+        ("sd.heun", SamplingMethod::Heun),
+        ("sd.lcm", SamplingMethod::Lcm),
+    ] {
+        check(name, elem, &draw(&model, options(method, 5, 2)));
+    }
+    let model = load("tiny-sd21-v-s0", &[], elem);
     let mut trailing = options(SamplingMethod::Ddim, 6, 21);
     trailing.plan.spacing = Some(TimestepSpacing::Trailing);
     check("v.ddim", elem, &draw(&model, trailing));
+    check("v.unipc", elem, &draw(&model, options(SamplingMethod::UniPc, 7, 3)));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use syncline_kernels::tensor::Tensor;
 use super::model::CanvasModel;
 use super::registers::{Registers, rows_of};
 use crate::error::{Error, Result};
-use crate::jobs::denoise::{Denoise, Fresh, FreshNoise};
+use crate::jobs::denoise::{Denoise, Fresh, FreshNoise, On};
 use crate::methods::{Evaluate, ViewReg};
 use crate::spaces::{View, branches};
 
@@ -58,7 +58,8 @@ impl Samplers {
             let condition = (denoiser.conditioned_rows() > 0)
                 .then(|| rows_of(&registers.get(ViewReg::Condition)?, &rows))
                 .transpose()?;
-            let denoise = Denoise::on(ctx, denoiser, FreshNoise::Keyed(ids.clone()), (state, condition))?;
+            let on = On { state, condition, history: None };
+            let denoise = Denoise::on(ctx, denoiser, FreshNoise::Keyed(ids.clone()), on)?;
             let kinds = denoiser.guidance().rows().len();
             list.push(Sampler { denoise, kinds, rows, ids, own: Vec::new(), shared: None });
         }

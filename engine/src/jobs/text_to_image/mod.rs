@@ -8,14 +8,15 @@ use std::sync::Arc;
 use syncline_kernels::gpu::Recording;
 use syncline_kernels::tensor::Tensor;
 
-use super::denoise::{Denoise, Fresh, FreshNoise, new_latents};
+use super::denoise::{Denoise, Fresh, FreshNoise, On, new_latents};
+use super::history::History;
 use super::job::{Program, Status};
 use super::text::TextStage;
 use super::tiled::{Cut, Tiled, Way};
 use crate::error::Result;
 use crate::pipeline::{ControlRows, GuidedUNet, MicroConditions, StableDiffusion};
 use crate::rng::{HostNoise, NoiseKey, Purpose};
-use crate::schedulers::{SamplingPlan, plan};
+use crate::schedulers::{HistoryPlan, any_plan};
 
 pub use options::{Beside, ControlPicture, InitImage, TextToImageOptions};
 
@@ -33,7 +34,7 @@ enum Stage {
 #[derive(Debug)]
 pub struct TextToImage {
     options: TextToImageOptions,
-    plan: SamplingPlan,
+    plan: HistoryPlan,
     text: TextStage,
     unet: GuidedUNet,
     /// Pictures that are to be encoded, and what became of them.
@@ -74,7 +75,7 @@ impl TextToImage {
         let pixels = options.pixels(model);
         let size = model.latent_size(pixels[0], pixels[1])?;
         options.check(model)?;
-        let plan = plan(options.method, &model.noise_schedule, &options.plan)?;
+        let plan = any_plan(options.method, &model.noise_schedule, &options.plan)?;
         let guidance = options.guidance();
         let micro = options.micro.unwrap_or(MicroConditions::whole(pixels));
         let text = TextStage::new(model, &options.prompts, options.batch, (guidance, micro))?;
@@ -168,10 +169,15 @@ impl TextToImage {
             rows.active = steers;
         }
         let (false, Some(state)) = (same, self.state.clone()) else { return Ok(()) };
-        // Its memory first.
-        self.denoise = None;
-        let ctx = &self.unet.model.ctx;
-        self.denoise = Some(Denoise::on(ctx, &self.unet, FreshNoise::Host, (state, self.beside.clone()))?);
+        let (ctx, depth) = (&self.unet.model.ctx, self.plan.depth());
+        // The recording before gives its memory back first, and keeps the past.
+        let history = match self.denoise.take() {
+            Some(denoise) => denoise.into_history(),
+            None if depth > 0 => Some(History::new(ctx, state.0.dims(), depth)?),
+            None => None,
+        };
+        let on = On { state, condition: self.beside.clone(), history };
+        self.denoise = Some(Denoise::on(ctx, &self.unet, FreshNoise::Host, on)?);
         Ok(())
     }
 
@@ -201,10 +207,10 @@ impl TextToImage {
 
     fn prepare_step(&mut self, i: usize) -> Result<()> {
         self.record_step(i)?;
-        let c = self.plan.steps[i];
-        let fresh = if c.next_noise == 0.0 { Vec::new() } else { self.draw(Purpose::Step, i as u32) };
+        let step = self.plan.steps[i];
+        let fresh = if step.step.next_noise == 0.0 { Vec::new() } else { self.draw(Purpose::Step, i as u32) };
         match &mut self.denoise {
-            Some(denoise) => denoise.prepare(&c, &Fresh { values: &fresh, ..Fresh::default() }),
+            Some(denoise) => denoise.prepare_after(&step, &Fresh { values: &fresh, ..Fresh::default() }),
             None => Ok(()),
         }
     }

@@ -49,6 +49,7 @@ fn samplers_with_history_refuse_what_they_cannot_do() {
     let karras = PlanOptions { sigma_schedule: SigmaSchedule::Karras, ..BASE };
     assert!(history_plan(HistoryMethod::Pndm, &schedule, &karras).is_err());
     assert!(history_plan(HistoryMethod::UniPc, &schedule, &karras).is_ok());
+    assert!(message(SamplingMethod::Pndm, BASE).contains("several steps back"));
     let none = PlanOptions { steps: 0, ..BASE };
     assert!(matches!(
         history_plan(HistoryMethod::UniPc, &schedule, &none),
@@ -106,6 +107,10 @@ fn samplers_of_all_dialects_are_read_and_ours_are_printed() {
         (SamplingMethod::EulerA, "euler_a; euler_ancestral; Euler a; EulerAncestralDiscreteScheduler"),
         (SamplingMethod::Dpmpp2m, "dpm++2m; dpmpp_2m; DPM++ 2M; DPM++ 2M Karras; DPMSolverMultistepScheduler"),
         (SamplingMethod::Ddpm, "ddpm; DDPM; DDPMScheduler"),
+        (SamplingMethod::Heun, "heun; Heun; HeunDiscreteScheduler; k_heun"),
+        (SamplingMethod::Lcm, "lcm; LCM; LCMScheduler"),
+        (SamplingMethod::UniPc, "unipc; UniPC; uni_pc; uni_pc_bh2; UniPCMultistepScheduler"),
+        (SamplingMethod::Pndm, "pndm; PLMS; PNDMScheduler"),
     ];
     for (method, names) in dialects {
         for name in names.split("; ") {
@@ -117,9 +122,9 @@ fn samplers_of_all_dialects_are_read_and_ours_are_printed() {
     assert_eq!(choice.sigma_schedule, Some(SigmaSchedule::Karras));
     let choice: SamplerChoice = "ddim_trailing".parse().unwrap();
     assert_eq!(choice.spacing, Some(TimestepSpacing::Trailing));
-    let error = "plms".parse::<SamplerChoice>().unwrap_err().to_string();
-    let expected = "ddim, ddim_trailing, euler, euler_a, dpm++2m, ddpm";
-    assert_eq!(error, format!("sampler: found \"plms\", expected one of {expected}"));
+    let error = "plasma".parse::<SamplerChoice>().unwrap_err().to_string();
+    let expected = "ddim, ddim_trailing, euler, euler_a, heun, dpm++2m, ddpm, unipc, pndm, lcm";
+    assert_eq!(error, format!("sampler: found \"plasma\", expected one of {expected}"));
 }
 
 #[test]
