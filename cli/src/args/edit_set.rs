@@ -123,7 +123,7 @@ pub struct SetMethodArgs {
     /// Pictures (or windows) in the network at once: memory grows with it, not with the set
     #[arg(short, long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256).map(usize::from))]
     pub batch: usize,
-    /// Steps [default: 100 of csd, 200 for panoramas; else 28]
+    /// Steps [default: 100 of csd, 200 for panoramas, 40 with the built-in models; else 28]
     #[arg(long, aliases = ["n-steps", "num-inference-steps"], value_parser = clap::value_parser!(u16).range(1..).map(usize::from))]
     pub steps: Option<usize>,
     /// coupled, independent: index of the first level that runs, from 1: small changes more [default: a seventh of the steps]
