@@ -135,8 +135,10 @@ fn claims(rows: &[Measured]) -> String {
         let pairs = of(better)?.iter().zip(of(other)?);
         let gain =
             |(a, b): (&EditMeasures, &EditMeasures)| if *more { value(a) - value(b) } else { value(b) - value(a) };
-        let Stat { mean, error } = Stat::of(&pairs.map(gain).collect::<Vec<_>>());
+        let gains: Vec<f64> = pairs.map(gain).collect();
+        let Stat { mean, error } = Stat::of(&gains);
         let verdict = match mean {
+            _ if gains.len() < 3 => "undecided (too few items)",
             _ if mean.abs() <= 2.0 * error => "undecided (within two standard errors)",
             _ if mean > 0.0 => "holds",
             _ => "does not hold",
