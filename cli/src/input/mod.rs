@@ -9,6 +9,7 @@ mod spool;
 mod video;
 
 pub use cameras::{Scene, is_scene};
+pub use frames::is_picture;
 pub use gif::Timing;
 pub use picture::{Photo, picture_size, read_photo, read_picture};
 pub use set::{PictureSet, SetKind, SetOptions};

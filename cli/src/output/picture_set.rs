@@ -8,7 +8,7 @@ use syncline::reproject::Raster;
 use super::photo::with_alpha;
 use super::{Embedded, FolderTarget, Kept, Rgb8, Target, photo_bytes};
 use crate::exit::Failure;
-use crate::input::{Photo, PictureSet, Scene, SetKind, Spool, StreamHead, Timing};
+use crate::input::{Photo, PictureSet, Scene, SetKind, Spool, StreamHead, Timing, is_picture};
 
 /// Of 1 to 30: less is finer and slower.
 const GIF_EFFORT: i32 = 5;
@@ -75,6 +75,14 @@ impl SetTarget {
             let even = || Timing { delays: vec![delay; set.len()], repeat: gif::Repeat::Infinite };
             let timing = set.timing().cloned().unwrap_or_else(even);
             return Ok(Self::Gif(Target::check(output, force)?, timing));
+        }
+        if let Some(other) = set.names.iter().find(|name| !is_picture(name)) {
+            let message = format!(
+                "{}: {} is written with its own name, expected .png, .jpg or .webp; convert the pictures and their cameras' names",
+                set.source.display(),
+                other.display()
+            );
+            return Err(Failure::input(message).into());
         }
         let mut names = set.names.clone();
         if let SetKind::Scene(scene) = &set.kind {

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::runner::{Folder, Run};
 
-/// Prompts that change nothing: sync-SDE gives back the picture to the bit, and the difference is none.
-const SAME: [&str; 8] = [
+/// Prompts and guidance that change nothing: sync-SDE gives back the picture to the bit, and the difference is none.
+const SAME: [&str; 9] = [
     "edit-set",
     "--source-prompt",
     "a meadow at noon",
@@ -16,6 +16,7 @@ const SAME: [&str; 8] = [
     "--method",
     "independent",
     "--steps=2",
+    "--source-guidance=5",
 ];
 const NIGHT: [&str; 6] =
     ["edit-set", "--source-prompt", "a green meadow at noon", "-p", "a green meadow at night", "--steps=2"];
@@ -108,8 +109,8 @@ fn gif(folder: &Folder, name: &str, delays: &[u16]) {
     let mut encoder = gif::Encoder::new(&mut bytes, 64, 64, &[]).unwrap();
     encoder.set_repeat(gif::Repeat::Finite(3)).unwrap();
     for (i, delay) in delays.iter().enumerate() {
-        let mut rgb = frame([64, 64], i as u32).into_raw();
-        let frame = gif::Frame { delay: *delay, ..gif::Frame::from_rgb_speed(64, 64, &mut rgb, 1) };
+        let rgb = frame([64, 64], i as u32).into_raw();
+        let frame = gif::Frame { delay: *delay, ..gif::Frame::from_rgb_speed(64, 64, &rgb, 1) };
         encoder.write_frame(&frame).unwrap();
     }
     drop(encoder);
@@ -250,6 +251,10 @@ fn scenes_are_ready_to_be_fitted_again() {
     refused.says(&[
         "transforms.json: frames[0]: the camera of images/2.png is for 96x65 pixels, found a picture of 96x64",
     ]);
+    // Light has no place in a PNG under another name.
+    image::Rgb32FImage::new(96, 64).save(root.join("nerf/images/0.exr")).unwrap();
+    folder.write("nerf/transforms.json", transforms.replace("0.png", "0.exr"));
+    edit(&folder, &SAME, &["-i", "nerf", "-o", "no"]).exits(3).says(&["images/0.exr is written with its own name"]);
     folder.write("nerf/transforms.json", &transforms[..100]);
     edit(&folder, &SAME, &["-i", "nerf", "-o", "no"]).exits(3).says(&["transforms.json: no JSON: EOF while parsing"]);
     assert_eq!(folder.names(), ["colmap", "nerf"]);
@@ -324,4 +329,33 @@ fn nothing_partial_is_left() {
     folder.write("in/f002.png", &whole[..whole.len() / 2]);
     edit(&folder, &SAME, &["-i", "in", "-o", "no"]).exits(3).says(&["f002.png"]).gives_nothing();
     assert_eq!(folder.names(), ["in"]);
+}
+
+/// Of 24 frames against 6 with the same batch, what an edit takes grows by the latents at most. 128 x 128 pixels are 4 KiB of them
+/// a picture; csd has four canvases of that size on the device: edited latents, source, sums and hits of the gradients. On the host
+/// there are encoded and edited latents and their copies on the way to the device. Resident sets are counted in pages by an
+/// allocator that has its own mind: it gets 4 MiB.
+#[test]
+fn memory_is_that_of_a_batch() {
+    let folder = Folder::new();
+    frames(&folder, "few", 6, [128, 128]);
+    frames(&folder, "many", 24, [128, 128]);
+    let latents = 18 * 16 * 16 * 4 * 4;
+    for method in ["independent", "csd"] {
+        let peaks = ["few", "many"].map(|set| {
+            let name = format!("{set}_{method}.json");
+            let flags = ["-i", set, "-o", "out", "--method", method, "--batch", "3", "--report", &name];
+            edit(&folder, &NIGHT, &flags).exits(0);
+            std::fs::remove_dir_all(folder.path().join("out")).unwrap();
+            let report: Value = serde_json::from_slice(&folder.bytes(&name)).unwrap();
+            assert_eq!(report["edited"]["count"], if set == "few" { 6 } else { 24 });
+            ["device_memory_peak", "host_memory_peak"].map(|key| report[key].as_u64())
+        });
+        println!("{method}: device and host {peaks:?}");
+        let grown = |k: usize| peaks[1][k].zip(peaks[0][k]).map(|(many, few)| many.saturating_sub(few));
+        let on_device = if method == "csd" { 4 * latents } else { 0 };
+        assert!(grown(0).unwrap() <= on_device, "{method}: {peaks:?}");
+        // Linux alone tells the host's.
+        assert!(grown(1).is_none_or(|grown| grown <= 8 * latents + (4 << 20)), "{method}: {peaks:?}");
+    }
 }

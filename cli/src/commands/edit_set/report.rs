@@ -99,6 +99,7 @@ impl<'a> Report<'a> {
         let json = json!({
             "schema": 1, "command": "edit-set", "method": name, "switches": editor.switches(), "seed": seed, "model": model.label,
             "edited": edited, "independent": baseline, "not_measured": WITHOUT_NETWORKS,
+            "device_memory_peak": model.ctx.memory().1, "host_memory_peak": host_memory_peak(),
         });
         // The baseline of a baseline is itself.
         let mut head = vec!["", name, "independent", "source"];
@@ -145,6 +146,13 @@ impl<'a> Report<'a> {
             command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
         }
     }
+}
+
+/// Most bytes that this process has had in memory at once, where the system tells.
+fn host_memory_peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 /// Colours of 0..=1, as they are written.
