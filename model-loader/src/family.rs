@@ -2,23 +2,57 @@
 
 use crate::weights::TensorInfo;
 
+/// What people pass as a model although it is not one, and what to do with it.
+const ADVICE: [(&str, &str); 9] = [
+    ("a LoRA", "pass it beside a model: -m MODEL --lora"),
+    ("a textual-inversion", "pass it beside a model: -m MODEL --embedding"),
+    ("a VAE", "pass it beside a model: -m MODEL --vae"),
+    ("a CLIP text encoder of width 1280", "pass it beside a model: -m MODEL --text-encoder-2"),
+    ("a CLIP text encoder", "pass it beside a model: -m MODEL --text-encoder"),
+    ("an SDXL refiner", "the base model needs no refiner: syncline txt2img -m sdxl -p \"a harbour\""),
+    ("a Flux", "this engine runs SD-1.x, SD-2.x and SDXL: syncline txt2img -m sdxl -p \"a harbour\""),
+    ("Stable Diffusion 3", "this engine runs SD-1.x, SD-2.x and SDXL: syncline txt2img -m sdxl -p \"a harbour\""),
+    ("a Stable Diffusion 3", "this engine runs SD-1.x, SD-2.x and SDXL: syncline txt2img -m sdxl -p \"a harbour\""),
+];
+
+/// The next command for someone who passed such a file as a model.
+pub fn advice(family: &str, file: &str) -> String {
+    match ADVICE.iter().find(|(kind, _)| family.starts_with(kind)) {
+        Some((_, advice)) if advice.contains("--") => format!("{advice} {file}"),
+        Some((_, advice)) => (*advice).to_owned(),
+        None => format!("syncline inspect {file}"),
+    }
+}
+
 /// Names that decide by themselves; the first that occurs wins, so additions to models come before whole models.
-const BY_NAME: [(&str, &str); 21] = [
+const BY_NAME: [(&str, &str); 33] = [
+    ("dora_scale", "a DoRA/LyCORIS addition, not a model"),
+    (".lora_magnitude_vector", "a DoRA/LyCORIS addition, not a model"),
     (".lora_down.", "a LoRA (an addition to a model, not a model)"),
     (".lora_up.", "a LoRA (an addition to a model, not a model)"),
     (".lora_A.", "a LoRA (an addition to a model, not a model)"),
+    (".lora_B.", "a LoRA (an addition to a model, not a model)"),
     (".lora.down.", "a LoRA (an addition to a model, not a model)"),
+    (".lora.up.", "a LoRA (an addition to a model, not a model)"),
+    ("_lora.down.", "a LoRA (an addition to a model, not a model)"),
     (".hada_w1_a", "a LoHa/LyCORIS addition, not a model"),
     (".lokr_w1", "a LoKr/LyCORIS addition, not a model"),
     ("ip_adapter.", "an IP-Adapter"),
     ("motion_modules.", "an AnimateDiff motion module"),
+    ("oft_blocks", "an OFT/LyCORIS addition, not a model"),
     ("emb_params", "a textual-inversion embedding"),
     ("controlnet_cond_embedding.", "a ControlNet in diffusers layout"),
     ("control_model.", "a ControlNet in its original single-file layout"),
     ("input_hint_block.", "a ControlNet in its original single-file layout"),
+    ("t2iadapter", "a T2I-Adapter"),
+    ("adapter.body.", "a T2I-Adapter"),
+    ("temporal_transformer_blocks.", "a video model"),
+    (".time_stack.", "a video model"),
+    ("decoder.layers.", "a TAESD preview decoder"),
     ("double_blocks.", "a Flux transformer in its original layout"),
     ("single_transformer_blocks.", "a Flux transformer in diffusers layout"),
     ("joint_blocks.", "Stable Diffusion 3 in its original layout"),
+    ("time_text_embed.", "a transformer model of the Flux or Stable Diffusion 3 kind in diffusers layout"),
     (".attn.add_q_proj.", "a Stable Diffusion 3 transformer in diffusers layout"),
     ("conditioner.embedders.1.", "an SDXL checkpoint in its original single-file layout"),
     ("conditioner.embedders.0.model.", "an SDXL refiner checkpoint in its original single-file layout"),
@@ -40,6 +74,12 @@ pub fn guess<'a>(tensors: impl Iterator<Item = TensorInfo<'a>> + Clone) -> Strin
     let shape = |name: &str| tensors.clone().find(|t| t.name == name).map(|t| t.shape);
     if whole {
         return whole_checkpoint(&shape);
+    }
+    if shape("input_blocks.0.0.weight").is_some() && shape("out.2.weight").is_some() {
+        return original_unet(tensors.clone(), &shape);
+    }
+    if tensors.clone().count() < 4 && ["clip_l", "clip_g"].iter().any(|name| shape(name).is_some()) {
+        return "a textual-inversion embedding of SDXL".to_owned();
     }
     if tensors.clone().any(|t| t.name.starts_with("down_blocks.")) {
         return unet(tensors.clone(), &shape);
@@ -75,6 +115,7 @@ fn unet<'a>(mut tensors: impl Iterator<Item = TensorInfo<'a>>, shape: &impl Fn(&
     let context = tensors.find(|t| t.name.ends_with(".attn2.to_k.weight")).and_then(|t| t.shape.last());
     let family = match (shape("add_embedding.linear_1.weight").is_some(), context) {
         (true, Some(2048)) => "an SDXL UNet".to_owned(),
+        (true, Some(1280)) => "an SDXL refiner UNet".to_owned(),
         (false, Some(768)) => "an SD-1.x UNet".to_owned(),
         (false, Some(1024)) => "an SD-2.x UNet".to_owned(),
         (added, Some(width)) => {
@@ -85,8 +126,25 @@ fn unet<'a>(mut tensors: impl Iterator<Item = TensorInfo<'a>>, shape: &impl Fn(&
     format!("{family}{} in diffusers layout", by_channels(shape("conv_in.weight").and_then(|s| s.get(1))))
 }
 
+fn original_unet<'a>(
+    mut tensors: impl Iterator<Item = TensorInfo<'a>>,
+    shape: &impl Fn(&str) -> Option<&'a [usize]>,
+) -> String {
+    let context = tensors.find(|t| t.name.ends_with(".attn2.to_k.weight")).and_then(|t| t.shape.last());
+    let family = match context {
+        Some(768) => "an SD-1.x UNet",
+        Some(1024) => "an SD-2.x UNet",
+        Some(1280) => "an SDXL refiner UNet",
+        Some(2048) => "an SDXL UNet",
+        _ => "a UNet",
+    };
+    let channels = by_channels(shape("input_blocks.0.0.weight").and_then(|s| s.get(1)));
+    format!("{family}{channels} in its original layout")
+}
+
 fn by_channels(input: Option<&usize>) -> &'static str {
     match input {
+        Some(5) => " with depth (5 input channels)",
         Some(8) => " for instruct-pix2pix (8 input channels)",
         Some(9) => " for inpainting (9 input channels)",
         _ => "",

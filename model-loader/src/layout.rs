@@ -60,3 +60,10 @@ pub fn not_in_file(file: &str, component: &str, present: &[String]) -> LoadError
     let flag = component.replace('_', "-");
     LoadError::BadLayout(Box::new(detail.next(format!("add --{flag} FILE with the {component} of this model"))))
 }
+
+/// The error for SDXL's refiner, which is left out.
+pub fn refiner(root: &str) -> LoadError {
+    let detail = Detail::new(root, "SDXL's refiner is not supported; the base model makes whole pictures without it");
+    let detail = detail.found("a pipeline with requires_aesthetics_score").expected("SDXL's base model");
+    LoadError::UnsupportedConfig(Box::new(detail.next("syncline txt2img -m sdxl -p \"a harbour\"")))
+}

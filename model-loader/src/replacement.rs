@@ -123,6 +123,26 @@ fn other(label: &str, table: &Table, component: &str) -> LoadError {
     LoadError::Unaccounted(Box::new(detail.next(format!("syncline inspect {label}"))))
 }
 
+/// Fails unless a ControlNet was made for models of the context width that `model` has; both families are named.
+pub(crate) fn check_controlnet(label: &str, controlnet: usize, model: usize) -> Result<()> {
+    if controlnet == model {
+        return Ok(());
+    }
+    let named = |width: usize| match Family::of_context(width) {
+        Some(family) => format!("{family} models (context width {width})"),
+        None => format!("models of context width {width}"),
+    };
+    let detail = Detail::new(label, "the ControlNet was made for another family than the model");
+    let detail =
+        detail.found(format!("a ControlNet for {}", named(controlnet))).expected(format!("one for {}", named(model)));
+    let next = match Family::of_context(model) {
+        Some(Family::Sd2) => "hf download thibaud/controlnet-sd21-depth-diffusers",
+        Some(Family::Sdxl) => "hf download diffusers/controlnet-depth-sdxl-1.0",
+        _ => "pass a ControlNet of this model's family",
+    };
+    Err(LoadError::UnsupportedConfig(Box::new(detail.next(next))))
+}
+
 /// Opens a ControlNet on its own: a directory with `config.json` and weights, or a single file in the original or in
 /// diffusers' names.
 pub fn open_controlnet(path: &Path) -> Result<(ControlNetConfig, Weights)> {

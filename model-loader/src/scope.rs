@@ -162,7 +162,8 @@ impl Scope {
     fn misshaped(&self, key: &str, found: &[usize], shape: &[usize]) -> LoadError {
         let detail = self.detail("a tensor has another shape than the configuration asks for").item(key);
         let detail = detail.found(format!("{found:?}; the file looks like {}", self.weights.family()));
-        let detail = detail.expected(format!("{shape:?}")).next("check that config.json belongs to this file");
+        let next = format!("syncline inspect {}, and check that config.json belongs to it", self.weights.label());
+        let detail = detail.expected(format!("{shape:?}")).next(next);
         LoadError::WrongShape(Box::new(detail))
     }
 }

@@ -72,6 +72,9 @@ impl ModelSource {
             Some(text) => ModelIndex::from_json(&root.name("model_index.json"), &text)?,
             None => return Err(layout::no_index(&root.name(""))),
         };
+        if index.is_refiner() {
+            return Err(layout::refiner(&root.name("")));
+        }
         let golden = match root.text("golden/meta.json")? {
             Some(text) => Some(GoldenMeta::from_json(&root.name("golden/meta.json"), &text)?),
             None => None,
@@ -223,6 +226,17 @@ impl ModelSource {
         }
         self.replaced.insert(component.to_owned(), replacement);
         Ok(self)
+    }
+
+    /// Opens a ControlNet for this model: a path, a preset or `owner/name` as in [`ModelSource::named`].
+    ///
+    /// # Errors
+    /// When the file is bad or the ControlNet was made for another family; both are named.
+    pub fn controlnet(&self, name: &Path) -> Result<(ControlNetConfig, Weights)> {
+        let (config, weights) = crate::replacement::open_controlnet(&crate::hub::resolve(name)?)?;
+        let width = self.unet_config()?.context_width();
+        crate::replacement::check_controlnet(weights.label(), config.cross_attention_dim, width)?;
+        Ok((config, weights.allow_nonfinite(self.allow_nonfinite)))
     }
 
     fn no_component(&self, component: &str, part: &str) -> crate::error::LoadError {

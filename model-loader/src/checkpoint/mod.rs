@@ -75,10 +75,11 @@ impl Checkpoint {
 
 fn no_checkpoint(label: &str, table: &Table) -> LoadError {
     let infos = table.entries().map(|(name, e)| TensorInfo { name, shape: &e.shape, dtype: e.dtype });
+    let family = crate::family::guess(infos);
     let detail = Detail::new(label, "the file is not a whole Stable Diffusion checkpoint");
-    let detail = detail.found(format!("{} tensors; it looks like {}", table.len(), crate::family::guess(infos)));
+    let detail = detail.found(format!("{} tensors; it looks like {family}", table.len()));
     let detail = detail.expected("an SD-1.x, SD-2.x or SDXL checkpoint, or a diffusers directory");
-    LoadError::Unaccounted(Box::new(detail.next(format!("syncline inspect {label}"))))
+    LoadError::Unaccounted(Box::new(detail.next(crate::family::advice(&family, label))))
 }
 
 /// Only SD-2.x exists in both kinds with the same names and shapes; its models with more input channels (depth 5,

@@ -138,7 +138,8 @@ fn renamed(name: &str, table: &[(&str, &str)]) -> Option<String> {
     table.iter().find_map(|(old, new)| name.strip_prefix(old).map(|rest| format!("{new}{rest}")))
 }
 
-fn unet(name: &str) -> Option<String> {
+/// diffusers' name of a UNet tensor, given without the prefix of the whole checkpoint.
+pub(crate) fn unet(name: &str) -> Option<String> {
     let (head, rest) = name.split_once('.')?;
     match head {
         "time_embed" => renamed(rest, &[("0.", "time_embedding.linear_1."), ("2.", "time_embedding.linear_2.")]),

@@ -78,6 +78,11 @@ impl ModelIndex {
         self._class_name.starts_with("StableDiffusionXL")
     }
 
+    /// Whether the pipeline is SDXL's refiner, which conditions on an aesthetic score.
+    pub fn is_refiner(&self) -> bool {
+        self.settings.get("requires_aesthetics_score").and_then(Value::as_bool).unwrap_or(false)
+    }
+
     /// Whether the UNet takes image latents beside the noise, as instruct-pix2pix does.
     pub fn is_instruct_pix2pix(&self) -> bool {
         self._class_name.contains("InstructPix2Pix")
