@@ -6,9 +6,11 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::string_slice, clippy::panic))]
 
+mod additions;
 mod blob;
 mod checkpoint;
 pub mod config;
+mod embedding;
 mod error;
 mod family;
 pub mod generate;
@@ -17,6 +19,7 @@ pub mod hub;
 mod inspect;
 mod layout;
 mod locate;
+mod lora;
 mod mini;
 mod mmap;
 mod names;
@@ -33,9 +36,11 @@ mod weights;
 
 pub use blob::Blob;
 pub use checkpoint::Family;
+pub use embedding::Embedding;
 pub use error::{Detail, ErrorCode, LoadError, Result, escaped};
 pub use header::{Entry, Header};
 pub use inspect::{DtypeRow, NonFiniteRow, Report, TensorRow, inspect};
+pub use lora::Lora;
 pub use replacement::open_controlnet;
 pub use scope::Scope;
 pub use sniff::{FileKind, sniff};

@@ -28,6 +28,8 @@ struct State {
     requests: Vec<(String, Vec<usize>)>,
     missing: Vec<String>,
     misshaped: Vec<String>,
+    /// Modules whose LoRA products were added.
+    merged: BTreeSet<String>,
 }
 
 impl Book {
@@ -92,12 +94,19 @@ impl Scope {
         let path = self.path(name);
         let inner = &*self.weights.inner;
         inner.book.lock().requests.push((path.clone(), shape.to_vec()));
-        match &inner.source {
-            Source::Files(table) => self.take_from(table, &path, shape),
+        let stored = inner.additions.stored_shape(&path, shape);
+        let tensor = match &inner.source {
+            Source::Files(table) => self.take_from(table, &path, &stored)?,
             Source::Generated { seed, component, store } => {
-                Ok(generate::tensor(*seed, component, &names::published(component, &path), shape, *store))
+                generate::tensor(*seed, component, &names::published(component, &path), &stored, *store)
             }
+        };
+        if inner.additions.is_empty() {
+            return Ok(tensor);
         }
+        let (tensor, module) = inner.additions.apply(&path, tensor)?;
+        inner.book.lock().merged.extend(module);
+        Ok(tensor)
     }
 
     /// Takes a weight that some files lack. A weight that is there must be right all the same.
@@ -177,10 +186,11 @@ impl Weights {
     /// Fails unless every tensor was taken or is ignored: each entry of `ignore` is a prefix or suffix of names and the
     /// reason why they are not needed. Buffers that no model reads (`position_ids`) are ignored by themselves.
     pub fn finish(&self, ignore: &[(&str, &str)]) -> Result<()> {
+        let state = self.inner.book.lock();
+        self.inner.additions.finish(&state.merged)?;
         let Some(table) = self.inner.table() else {
             return Ok(());
         };
-        let state = self.inner.book.lock();
         let ignored = |name: &str| {
             let rule = ignore.iter().find(|(p, _)| !p.is_empty() && (name.starts_with(p) || name.ends_with(p)));
             if let Some((_, reason)) = rule {

@@ -1,10 +1,12 @@
 //! A whole model: a diffusers directory, a single-file checkpoint, or the model inside the program.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod extras;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::checkpoint::{Checkpoint, Family};
+use crate::checkpoint::Checkpoint;
 use crate::config::{
     AutoencoderKlConfig, ClipTextConfig, ControlNetConfig, GoldenMeta, ModelIndex, SchedulerConfig,
     UNet2DConditionConfig,
@@ -14,6 +16,7 @@ use crate::replacement::Replacement;
 use crate::tokenizer::{Tokenizer, TokenizerFiles};
 use crate::weights::Weights;
 use crate::{layout, locate, mini, strict_json};
+use extras::Extras;
 
 /// A model in diffusers layout: `model_index.json` and a directory for each component.
 ///
@@ -30,8 +33,7 @@ pub struct ModelSource {
     variant: Option<String>,
     prediction_type: Option<String>,
     allow_nonfinite: bool,
-    /// Components from other files, by name.
-    replaced: BTreeMap<String, Replacement>,
+    extras: Extras,
 }
 
 #[derive(Clone, Debug)]
@@ -86,7 +88,7 @@ impl ModelSource {
             variant: None,
             prediction_type: None,
             allow_nonfinite: false,
-            replaced: BTreeMap::new(),
+            extras: Extras::default(),
         })
     }
 
@@ -145,7 +147,9 @@ impl ModelSource {
             ["text_encoder", "text_encoder_2", "unet", "vae", "controlnet", "scheduler", "tokenizer", "tokenizer_2"];
         for name in names {
             let files = ["config.json", "scheduler_config.json", "vocab.json", "tokenizer.json"];
-            if self.replaced.contains_key(name) || files.iter().any(|file| self.root.has(&format!("{name}/{file}"))) {
+            if self.extras.replaced.contains_key(name)
+                || files.iter().any(|file| self.root.has(&format!("{name}/{file}")))
+            {
                 found.insert(name.to_owned());
             }
         }
@@ -185,6 +189,14 @@ impl ModelSource {
 
     /// `config.json` of a text encoder: `text_encoder` or `text_encoder_2`.
     pub fn clip_text_config(&self, component: &str) -> Result<ClipTextConfig> {
+        let mut config = self.plain_text_config(component)?;
+        config.added_tokens = self.added_tokens();
+        config.vocab_size += config.added_tokens;
+        Ok(config)
+    }
+
+    /// The configuration without the tokens of embeddings.
+    fn plain_text_config(&self, component: &str) -> Result<ClipTextConfig> {
         let (file, text) = self.config_text(component, "config.json")?;
         ClipTextConfig::from_json(&file, &text)
     }
@@ -205,50 +217,9 @@ impl ModelSource {
         }
     }
 
-    /// The family of the UNet, if it is one of the published ones.
-    pub fn family(&self) -> Option<Family> {
-        match &self.root {
-            Root::Checkpoint(checkpoint) => Some(checkpoint.family),
-            _ => self.unet_config().ok().and_then(|config| Family::of_context(config.context_width())),
-        }
-    }
-
-    /// Takes a component (`unet`, `vae`, `text_encoder`, `text_encoder_2`) from another file or directory: a single component
-    /// in the original or in diffusers' names, a component directory, or a whole model that has it.
-    ///
-    /// # Errors
-    /// When the file is bad, holds another component, or belongs to another family than this model; both are named.
-    pub fn with_component(mut self, component: &str, path: &Path) -> Result<Self> {
-        let present = self.config_text(component, "config.json").ok();
-        let (replacement, class) = Replacement::open(component, path, self.family(), present)?;
-        if let Some(class) = class.filter(|_| !self.index._class_name.contains("ControlNet")) {
-            self.index._class_name = class;
-        }
-        self.replaced.insert(component.to_owned(), replacement);
-        Ok(self)
-    }
-
-    /// Opens a ControlNet for this model: a path, a preset or `owner/name` as in [`ModelSource::named`].
-    ///
-    /// # Errors
-    /// When the file is bad or the ControlNet was made for another family; both are named.
-    pub fn controlnet(&self, name: &Path) -> Result<(ControlNetConfig, Weights)> {
-        let (config, weights) = crate::replacement::open_controlnet(&crate::hub::resolve(name)?)?;
-        let width = self.unet_config()?.context_width();
-        crate::replacement::check_controlnet(weights.label(), config.cross_attention_dim, width)?;
-        Ok((config, weights.allow_nonfinite(self.allow_nonfinite)))
-    }
-
-    fn no_component(&self, component: &str, part: &str) -> crate::error::LoadError {
-        match &self.root {
-            Root::Checkpoint(checkpoint) => layout::not_in_file(&checkpoint.label, component, &self.components()),
-            _ => layout::no_component(&self.label(), part, &self.components()),
-        }
-    }
-
     fn config_text(&self, component: &str, file: &str) -> Result<(String, String)> {
         let relative = format!("{component}/{file}");
-        if let Some(told) = self.replaced.get(component).and_then(Replacement::config) {
+        if let Some(told) = self.extras.replaced.get(component).and_then(Replacement::config) {
             return Ok(told);
         }
         match self.root.text(&relative)? {
@@ -258,11 +229,18 @@ impl ModelSource {
     }
 
     /// Weights of a component.
+    ///
+    /// LoRAs and embeddings are added to its tensors while they are taken.
     pub fn weights(&self, component: &str) -> Result<Weights> {
-        if let Some(replacement) = self.replaced.get(component) {
-            return Ok(replacement.weights(self.variant.as_deref())?.allow_nonfinite(self.allow_nonfinite));
+        let weights = self.plain_weights(component)?.allow_nonfinite(self.allow_nonfinite);
+        Ok(weights.with_additions(self.additions(component)?))
+    }
+
+    fn plain_weights(&self, component: &str) -> Result<Weights> {
+        if let Some(replacement) = self.extras.replaced.get(component) {
+            return replacement.weights(self.variant.as_deref());
         }
-        let weights = match &self.root {
+        Ok(match &self.root {
             Root::Directory(dir) => self.directory_weights(&dir.join(component), component)?,
             Root::Checkpoint(checkpoint) => match checkpoint.parts.get(component) {
                 Some(table) => Weights::from_table(format!("{} ({component})", checkpoint.label), table.clone()),
@@ -276,8 +254,7 @@ impl ModelSource {
                 };
                 Weights::from_bytes(&format!("{label}/{path}"), *bytes)?
             }
-        };
-        Ok(weights.allow_nonfinite(self.allow_nonfinite))
+        })
     }
 
     fn directory_weights(&self, dir: &Path, component: &str) -> Result<Weights> {
@@ -297,6 +274,16 @@ impl ModelSource {
     ///
     /// Without its directory an encoder with CLIP's vocabulary gets the standard one.
     pub fn tokenizer(&self, component: &str) -> Result<Tokenizer> {
+        let encoder = if component.ends_with("_2") { "text_encoder_2" } else { "text_encoder" };
+        let tokenizer = self.plain_tokenizer(component, encoder)?;
+        if self.added_tokens() == 0 {
+            return Ok(tokenizer);
+        }
+        let first = self.plain_text_config(encoder)?.vocab_size;
+        Ok(tokenizer.with_words(self.words(first)))
+    }
+
+    fn plain_tokenizer(&self, component: &str, encoder: &str) -> Result<Tokenizer> {
         let mut files = TokenizerFiles { label: self.root.name(component), ..TokenizerFiles::default() };
         for name in TokenizerFiles::NAMES {
             if let Some(text) = self.root.text(&format!("{component}/{name}"))? {
@@ -306,8 +293,7 @@ impl ModelSource {
         if !files.texts.is_empty() {
             return Tokenizer::from_files(&files);
         }
-        let encoder = if component.ends_with("_2") { "text_encoder_2" } else { "text_encoder" };
-        let config = self.clip_text_config(encoder)?;
+        let config = self.plain_text_config(encoder)?;
         if config.vocab_size != 49408 {
             return Err(layout::no_component(&self.label(), component, &self.components()));
         }

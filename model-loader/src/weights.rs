@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::additions::Additions;
 use crate::blob::Blob;
 use crate::error::Result;
 use crate::locate::{self, Located};
@@ -34,6 +35,7 @@ pub(crate) struct Inner {
     pub(crate) source: Source,
     pub(crate) allow_nonfinite: AtomicBool,
     pub(crate) book: Book,
+    pub(crate) additions: Additions,
 }
 
 #[derive(Debug)]
@@ -80,13 +82,27 @@ impl Weights {
     }
 
     fn new(label: String, source: Source) -> Self {
-        let inner = Inner { label, source, allow_nonfinite: AtomicBool::new(false), book: Book::default() };
+        let inner = Inner {
+            label,
+            source,
+            allow_nonfinite: AtomicBool::new(false),
+            book: Book::default(),
+            additions: Additions::default(),
+        };
         Weights { inner: Arc::new(inner) }
     }
 
     /// Whether NaN and infinite values are let through; by default taking such a tensor is an error.
     pub fn allow_nonfinite(self, allow: bool) -> Self {
         self.inner.allow_nonfinite.store(allow, Ordering::Relaxed);
+        self
+    }
+
+    /// Adds to tensors while they are taken. Only for weights that have no clones yet.
+    pub(crate) fn with_additions(mut self, additions: Additions) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.additions = additions;
+        }
         self
     }
 

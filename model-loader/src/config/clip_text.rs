@@ -26,6 +26,9 @@ pub struct ClipTextConfig {
     pub pad_token_id: Option<u32>,
     pub bos_token_id: Option<u32>,
     pub eos_token_id: Option<u32>,
+    /// Tokens of `vocab_size` that textual inversion has added behind the model's own.
+    #[serde(skip)]
+    pub added_tokens: usize,
 }
 
 impl Default for ClipTextConfig {
@@ -45,6 +48,7 @@ impl Default for ClipTextConfig {
             pad_token_id: Some(1),
             bos_token_id: Some(49406),
             eos_token_id: Some(49407),
+            added_tokens: 0,
         }
     }
 }
@@ -68,7 +72,10 @@ impl ClipTextConfig {
 
     /// Position at which the pooled vector is read.
     pub fn pooled_position(&self, ids: &[u32]) -> usize {
-        let wanted = if self.eos_is_largest_id() { ids.iter().copied().max() } else { self.eos_token_id };
+        // Tokens behind the vocabulary were added to it and end nothing.
+        let known = |id: &u32| (*id as usize) < self.vocab_size - self.added_tokens.min(self.vocab_size);
+        let largest = || ids.iter().copied().filter(known).max();
+        let wanted = if self.eos_is_largest_id() { largest() } else { self.eos_token_id };
         ids.iter().position(|id| Some(*id) == wanted).unwrap_or(0)
     }
 }

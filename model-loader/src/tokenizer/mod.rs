@@ -9,6 +9,7 @@ mod files;
 #[cfg(test)]
 mod tests;
 mod vocabulary;
+mod words;
 
 use std::path::Path;
 
@@ -56,6 +57,8 @@ pub struct Tokenizer {
     pad: u32,
     length: usize,
     vocab_size: usize,
+    /// Learned words and the ids they stand for.
+    words: Vec<(String, Vec<u32>)>,
 }
 
 impl std::fmt::Debug for Tokenizer {
@@ -104,11 +107,31 @@ impl Tokenizer {
         let vocab_size = vocabulary.ids.len();
         let engine = engine(vocabulary, special)
             .map_err(|e| bad(file, "vocabulary and merges do not fit together", &e.to_string()))?;
-        Ok(Tokenizer { engine, bos, eos, pad, length: special.length, vocab_size })
+        Ok(Tokenizer { engine, bos, eos, pad, length: special.length, vocab_size, words: Vec::new() })
+    }
+
+    /// Knows learned words, each standing for ids behind the vocabulary. They are found where they stand alone, capitals or
+    /// not; of two that begin at one place the longer one.
+    pub fn with_words(mut self, mut words: Vec<(String, Vec<u32>)>) -> Self {
+        words.retain(|(word, _)| !word.is_empty());
+        words.sort_by_key(|(word, _)| std::cmp::Reverse(word.len()));
+        self.words = words;
+        self
     }
 
     /// Token ids of the text alone, without start, end and padding.
     pub fn encode(&self, text: &str) -> Vec<u32> {
+        let mut ids = Vec::new();
+        for piece in words::split(text, &self.words) {
+            match piece {
+                words::Piece::Text(text) => ids.extend(self.encode_plain(text)),
+                words::Piece::Word(learned) => ids.extend_from_slice(learned),
+            }
+        }
+        ids
+    }
+
+    fn encode_plain(&self, text: &str) -> Vec<u32> {
         match self.engine.encode_fast(text, false) {
             Ok(encoding) => encoding.get_ids().to_vec(),
             Err(error) => {
