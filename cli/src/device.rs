@@ -7,9 +7,9 @@ use syncline::kernels::gpu::{Backends, Context, ContextOptions, Profile};
 use syncline::kernels::tensor::Elem;
 use syncline::pipeline::StableDiffusion;
 use syncline::schedulers::PredictionType;
-use syncline_loader::ModelSource;
+use syncline_loader::{Embedding, Lora, ModelSource};
 
-use crate::args::{AdapterArgs, Backend, DeviceArgs, Precision};
+use crate::args::{AdapterArgs, Backend, DeviceArgs, ExtraArgs, Precision};
 
 /// Folder of compiled pipelines: `$XDG_CACHE_HOME/syncline` or its counterpart.
 fn pipeline_cache() -> Option<PathBuf> {
@@ -69,6 +69,20 @@ pub fn source_options(source: ModelSource, args: &DeviceArgs) -> ModelSource {
         .allow_nonfinite(args.allow_nonfinite)
 }
 
+/// Adds the files that are loaded beside the model.
+pub fn with_extras(mut source: ModelSource, args: &ExtraArgs) -> anyhow::Result<ModelSource> {
+    for (component, path) in args.components() {
+        source = source.with_component(component, path)?;
+    }
+    for (path, weight) in args.loras() {
+        source = source.with_lora(&Lora::open(&path)?, weight)?;
+    }
+    for path in &args.embedding {
+        source = source.with_embedding(&Embedding::open(path)?)?;
+    }
+    Ok(source)
+}
+
 /// Loads the model of `-m`, or the one built in.
 pub fn load(args: &DeviceArgs) -> anyhow::Result<Arc<StableDiffusion>> {
     load_or(args, ModelSource::mini)
@@ -93,7 +107,7 @@ fn load_or(
         Some(name) => ModelSource::named(name)?,
         None => built_in()?,
     };
-    let source = source_options(source, args);
+    let source = with_extras(source_options(source, args), &args.extras)?;
     let ctx = open(&args.adapter)?;
     tracing::info!("{} on {} ({})", source.label(), ctx.adapter().name, ctx.adapter().driver);
     let elem = elem(args.precision, &ctx);

@@ -10,9 +10,8 @@ use keys::{Tensors, diffusers, list, values, write};
 use syncline_loader::{Embedding, Family, LoadError, ModelSource};
 
 fn tensors(rows: &[(&str, &[usize])]) -> Tensors {
-    let tensor = |(name, shape): &(&str, &[usize])| {
-        ((*name).to_owned(), (shape.to_vec(), values(name, shape.iter().product())))
-    };
+    let tensor =
+        |(name, shape): &(&str, &[usize])| ((*name).to_owned(), (shape.to_vec(), values(name, shape.iter().product())));
     rows.iter().map(tensor).collect()
 }
 
@@ -57,7 +56,11 @@ fn every_form_of_file_is_known() {
 fn what_is_none_is_named() {
     let root = tempfile::tempdir().unwrap();
     let open = |rows: &[(&str, &[usize])]| Embedding::open(&file(root.path(), "x.safetensors", rows)).unwrap_err();
-    refused(&open(&[("lora_unet_x.lora_down.weight", &[4, 8]), ("b", &[2])]), 4, &["not a textual-inversion", "a LoRA", "--lora"]);
+    refused(
+        &open(&[("lora_unet_x.lora_down.weight", &[4, 8]), ("b", &[2])]),
+        4,
+        &["not a textual-inversion", "a LoRA", "--lora"],
+    );
     refused(&open(&[("emb_params", &[76, 768])]), 4, &["up to 75 vectors"]);
     refused(&open(&[("emb_params", &[2, 2, 768])]), 4, &["no embedding"]);
     refused(&open(&[("clip_l", &[8, 768]), ("clip_g", &[7, 1280])]), 4, &["different numbers", "8", "7"]);
@@ -92,7 +95,8 @@ fn its_word_becomes_tokens_with_its_vectors() {
     let config = model.clip_text_config("text_encoder").unwrap();
     assert_eq!((config.vocab_size, config.added_tokens), (49412, 4));
     let name = "text_model.embeddings.token_embedding.weight";
-    let take = |model: &ModelSource, rows| model.weights("text_encoder").unwrap().scope().take(name, &[rows, 1024]).unwrap();
+    let take =
+        |model: &ModelSource, rows| model.weights("text_encoder").unwrap().scope().take(name, &[rows, 1024]).unwrap();
     let (old, new) = (take(&plain, 49408).to_f32(), take(&model, 49412).to_f32());
     assert!(new[..old.len()] == old[..]);
     let vectors = |name: &str, count: usize| -> Vec<f32> {

@@ -75,8 +75,10 @@ fn ulp(value: f64, bits: i32, smallest: i32) -> f64 {
     2f64.powi(exponent - bits + 1)
 }
 
-/// One layer to merge into: its name in a UNet, the shape of its weight, and the shapes of a product of this rank.
-fn layers(rank: usize) -> Vec<(&'static str, Vec<usize>, Vec<usize>, Vec<usize>, Option<Vec<usize>>)> {
+/// One layer to merge into: its name in a UNet, the shape of its weight, and the shapes of a product.
+type LayerShapes = (&'static str, Vec<usize>, Vec<usize>, Vec<usize>, Option<Vec<usize>>);
+
+fn layers(rank: usize) -> Vec<LayerShapes> {
     let r = rank;
     vec![
         ("mid_block.attentions.0.proj_in", vec![24, 40], vec![r, 40], vec![24, r], None),

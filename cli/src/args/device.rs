@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use syncline::schedulers::PredictionType;
 
-use super::AdapterArgs;
+use super::{AdapterArgs, ExtraArgs};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Precision {
@@ -34,6 +34,8 @@ pub struct DeviceArgs {
     /// Storage of weights and activations; sums are always f32
     #[arg(long, value_enum, default_value = "auto", aliases = ["type", "dtype"])]
     pub precision: Precision,
+    #[command(flatten)]
+    pub extras: ExtraArgs,
     #[command(flatten)]
     pub adapter: AdapterArgs,
 }

@@ -11,6 +11,7 @@ use crate::{console, device};
 /// Compares every expected tensor of a golden directory; succeeds only when all agree.
 pub fn run(global: &Global, args: &VerifyArgs) -> anyhow::Result<()> {
     let source = device::source_options(ModelSource::open(&args.dir)?, &args.device);
+    let source = device::with_extras(source, &args.device.extras)?;
     let ctx = device::open(&args.device.adapter)?;
     // Auto means the reference's own precision here.
     let elem = match args.device.precision {
