@@ -23,6 +23,7 @@ mod lora;
 mod mini;
 mod mmap;
 mod names;
+pub mod prompt;
 mod replacement;
 mod scope;
 mod shards;

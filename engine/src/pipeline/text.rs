@@ -3,6 +3,7 @@
 use syncline_kernels::gpu::{Context, Recorder, Recording};
 use syncline_kernels::tensor::Tensor;
 use syncline_loader::Tokenizer;
+use syncline_loader::prompt::{self, PromptTokens};
 
 use super::StableDiffusion;
 use crate::error::Result;
@@ -10,7 +11,7 @@ use crate::error::Result;
 /// One text as networks see it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EncodedText {
-    /// What cross attentions see, `[L · D]`. In SDXL each token has the last but one states of both encoders behind each other.
+    /// What cross attentions see, `[chunks · L · D]`. In SDXL each token has the last but one states of both encoders behind each other.
     pub context: Vec<f32>,
     /// SDXL's pooled vector: the second encoder's text embedding.
     pub pooled: Vec<f32>,
@@ -28,36 +29,57 @@ impl EncodedText {
 }
 
 /// Encodes a list of prompts in one run.
+///
+/// Prompts may weigh words and be longer than the text encoders; see [`syncline_loader::prompt`]. All prompts of a list get
+/// as many chunks as the longest one, shorter ones chunks without text. A pooled vector is that of the first chunk.
 #[derive(Debug)]
 pub struct EncodeText {
     recording: Recording,
-    states: Tensor,
+    states: States,
     /// The second encoder's states and embeddings.
-    second: Option<[Tensor; 2]>,
+    second: Option<(States, Tensor)>,
+    chunks: usize,
     /// Whether the last prompt's states are to be zeros.
     zero_last: bool,
     /// Tokens that did not fit, per prompt.
     pub truncated: Vec<usize>,
 }
 
-/// Token ids `[N, L]`, also on the host, and how many did not fit.
+/// States `[N · chunks, L, D]` of an encoder, and the weights of their tokens.
+#[derive(Debug)]
+struct States {
+    tensor: Tensor,
+    weights: Vec<Vec<f32>>,
+}
+
+impl States {
+    /// `[chunks · L · D]` of each prompt, weighed as it says.
+    fn read(&self, ctx: &Context, chunks: usize) -> Result<Vec<Vec<f32>>> {
+        let mut all = ctx.read(&self.tensor)?;
+        let dims = self.tensor.dims();
+        for (states, weights) in all.chunks_exact_mut(dims[1] * dims[2]).zip(&self.weights) {
+            prompt::weigh(states, dims[2], weights);
+        }
+        Ok(all.chunks_exact(chunks * dims[1] * dims[2]).map(<[f32]>::to_vec).collect())
+    }
+}
+
+/// Token ids `[N · chunks, L]`, also on the host, and their weights by row.
 struct Tokens {
     tensor: Tensor,
     ids: Vec<u32>,
     length: usize,
-    truncated: Vec<usize>,
+    weights: Vec<Vec<f32>>,
 }
 
 impl Tokens {
-    fn new(ctx: &Context, tokenizer: &Tokenizer, prompts: &[&str]) -> Result<Self> {
-        let (mut ids, mut truncated) = (Vec::new(), Vec::new());
-        for prompt in prompts {
-            let (row, cut) = tokenizer.encode_padded(prompt);
-            ids.extend(row);
-            truncated.push(cut);
-        }
-        let length = ids.len() / prompts.len().max(1);
-        Ok(Self { tensor: ctx.upload_u32(&ids, &[prompts.len(), length])?, ids, length, truncated })
+    fn new(ctx: &Context, tokenizer: &Tokenizer, mut prompts: Vec<PromptTokens>, chunks: usize) -> Result<Self> {
+        prompts.iter_mut().for_each(|tokens| tokens.pad_to(chunks, tokenizer));
+        let rows = prompts.into_iter().flat_map(|tokens| tokens.chunks);
+        let (ids, weights): (Vec<_>, Vec<_>) = rows.map(|chunk| (chunk.ids, chunk.weights)).unzip();
+        let (rows, length) = (ids.len(), ids.first().map_or(0, Vec::len));
+        let ids = ids.concat();
+        Ok(Self { tensor: ctx.upload_u32(&ids, &[rows, length])?, ids, length, weights })
     }
 }
 
@@ -70,26 +92,35 @@ impl EncodeText {
     pub fn new(model: &StableDiffusion, prompts: &[String], negative: Option<&str>) -> Result<Self> {
         let all: Vec<&str> = prompts.iter().map(String::as_str).chain(negative).collect();
         let ctx = &model.ctx;
-        let tokens = Tokens::new(ctx, &model.tokenizer, &all)?;
+        let parse = |tokenizer: &Tokenizer| all.iter().map(|text| prompt::tokens(tokenizer, text)).collect::<Vec<_>>();
+        let first = parse(&model.tokenizer);
+        let more = model.second_encoder.as_ref().map(|second| (second, parse(&second.tokenizer)));
+        let truncated = first.iter().map(|tokens| tokens.cut).collect();
+        let every = first.iter().chain(more.iter().flat_map(|(_, tokens)| tokens));
+        let chunks = every.map(|tokens| tokens.chunks.len()).max().unwrap_or(1);
+        let tokens = Tokens::new(ctx, &model.tokenizer, first, chunks)?;
         let mut rec = Recorder::new(ctx);
         let states = model.text_encoder.record(&mut rec, &tokens.tensor);
-        let (states, second) = match &model.second_encoder {
+        let (states, second) = match more {
             None => (states.last_hidden_state, None),
-            Some(second) => {
-                let tokens = Tokens::new(ctx, &second.tokenizer, &all)?;
-                let rows = second.text_encoder.pooled_rows(&tokens.ids, tokens.length);
+            Some((second, prompts)) => {
+                let tokens = Tokens::new(ctx, &second.tokenizer, prompts, chunks)?;
+                let encoder = &second.text_encoder;
+                let rows = encoder.pooled_rows(&tokens.ids, tokens.length);
+                let rows: Vec<u32> = rows.into_iter().step_by(chunks).collect();
                 let rows = ctx.upload_u32(&rows, &[all.len(), 1])?;
-                let more = second.text_encoder.record(&mut rec, &tokens.tensor);
-                let pooled = second.text_encoder.record_pooled(&mut rec, &more.last_hidden_state, &rows);
+                let more = encoder.record(&mut rec, &tokens.tensor);
+                let pooled = encoder.record_pooled(&mut rec, &more.last_hidden_state, &rows);
                 // Loading has checked that there is a projection.
-                let embeds = second.text_encoder.record_text_embeds(&mut rec, &pooled).unwrap_or(pooled);
-                (states.penultimate, Some([rec.keep(&more.penultimate)?, rec.keep(&embeds)?]))
+                let embeds = encoder.record_text_embeds(&mut rec, &pooled).unwrap_or(pooled);
+                let more = States { tensor: rec.keep(&more.penultimate)?, weights: tokens.weights };
+                (states.penultimate, Some((more, rec.keep(&embeds)?)))
             }
         };
         rec.set_layer("text_model");
-        let states = rec.keep(&states)?;
+        let states = States { tensor: rec.keep(&states)?, weights: tokens.weights };
         let zero_last = model.zero_empty_prompt && negative.is_some_and(|text| text.trim().is_empty());
-        Ok(Self { recording: rec.finish()?, states, second, zero_last, truncated: tokens.truncated })
+        Ok(Self { recording: rec.finish()?, states, second, chunks, zero_last, truncated })
     }
 
     /// The recording to run.
@@ -102,17 +133,14 @@ impl EncodeText {
     /// # Errors
     /// When the device is lost.
     pub fn states(&self, model: &StableDiffusion) -> Result<Vec<EncodedText>> {
-        let read = |tensor: &Tensor| -> Result<Vec<Vec<f32>>> {
-            let all = model.ctx.read(tensor)?;
-            let size = all.len() / tensor.dims()[0];
-            Ok(all.chunks_exact(size).map(<[f32]>::to_vec).collect())
-        };
-        let first = read(&self.states)?;
+        let first = self.states.read(&model.ctx, self.chunks)?;
         let mut texts: Vec<EncodedText> = match &self.second {
             None => first.into_iter().map(|context| EncodedText { context, pooled: Vec::new() }).collect(),
-            Some([states, embeds]) => {
-                let tokens = self.states.dims()[1];
-                let both = first.iter().zip(read(states)?).zip(read(embeds)?);
+            Some((states, embeds)) => {
+                let tokens = self.chunks * self.states.tensor.dims()[1];
+                let all = model.ctx.read(embeds)?;
+                let embeds = all.chunks_exact(all.len() / embeds.dims()[0]).map(<[f32]>::to_vec);
+                let both = first.iter().zip(states.read(&model.ctx, self.chunks)?).zip(embeds);
                 let text = |((a, b), pooled): ((&Vec<f32>, Vec<f32>), Vec<f32>)| EncodedText {
                     context: join_rows(a, &b, tokens),
                     pooled,

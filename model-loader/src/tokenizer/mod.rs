@@ -131,6 +131,16 @@ impl Tokenizer {
         ids
     }
 
+    /// Token ids of the text in groups that belong together: single tokens, and the ids of a learned word.
+    pub(crate) fn groups(&self, text: &str) -> Vec<Vec<u32>> {
+        let pieces = words::split(text, &self.words).into_iter();
+        let groups = |piece| match piece {
+            words::Piece::Text(text) => self.encode_plain(text).into_iter().map(|id| vec![id]).collect(),
+            words::Piece::Word(learned) => vec![learned.to_vec()],
+        };
+        pieces.flat_map(groups).collect()
+    }
+
     fn encode_plain(&self, text: &str) -> Vec<u32> {
         match self.engine.encode_fast(text, false) {
             Ok(encoding) => encoding.get_ids().to_vec(),
