@@ -80,6 +80,9 @@ pub fn with_extras(mut source: ModelSource, args: &ExtraArgs) -> anyhow::Result<
     for path in &args.embedding {
         source = source.with_embedding(&Embedding::open(path)?)?;
     }
+    if args.clip_skip != 1 {
+        source = source.with_clip_skip(args.clip_skip)?;
+    }
     Ok(source)
 }
 

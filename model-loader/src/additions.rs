@@ -16,11 +16,21 @@ pub(crate) struct Additions {
     pub deltas: BTreeMap<String, Vec<Delta>>,
     /// `[n, D]` values of tokens behind the vocabulary.
     pub rows: Option<(Vec<f32>, usize)>,
+    /// The first layer of a text encoder that is left out.
+    pub first_skipped: Option<usize>,
 }
 
 impl Additions {
     pub fn is_empty(&self) -> bool {
         self.deltas.is_empty() && self.rows.is_none()
+    }
+
+    /// Whether a tensor or module belongs to a layer that is left out.
+    pub fn skips(&self, name: &str) -> bool {
+        let Some(first) = self.first_skipped else { return false };
+        let after = ["encoder.layers.", "encoder_layers_"].into_iter().find_map(|mark| name.split_once(mark));
+        let number = after.and_then(|(_, rest)| rest.split(['.', '_']).next()?.parse::<usize>().ok());
+        number.is_some_and(|layer| layer >= first)
     }
 
     /// The shape that the file has of a tensor that is asked for with `shape`.

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::embedding::Embedding;
 use crate::error::{ErrorCode, LoadError, Result, escaped};
+use crate::lora::Lora;
 use crate::sniff::{FileKind, sniff};
 use crate::source::ModelSource;
 use crate::weights::Weights;
@@ -38,6 +40,12 @@ pub struct Report {
     pub metadata: BTreeMap<String, String>,
     /// Components of a model directory.
     pub components: BTreeMap<String, Report>,
+    /// What a UNet predicts: `epsilon` or `v_prediction`, where its files say it.
+    pub prediction_type: Option<String>,
+    /// Elements that the configuration asks for; bytes on the device are twice as many in f16, four times in f32.
+    pub expected_parameters: u64,
+    /// What else can be said, one fact a line.
+    pub about: Vec<String>,
     /// Why it cannot be used, if it cannot.
     pub problem: Option<String>,
     /// Class of the problem.
@@ -94,7 +102,7 @@ pub fn inspect(path: &Path) -> Result<Report> {
         if meta.is_file() {
             report.format = kind_of(path)?.describe();
         }
-        Weights::open(path).and_then(|weights| tensors(&mut report, &weights))
+        Weights::open(path).and_then(|weights| tensors(&mut report, &weights)).and_then(|()| file(&mut report, path))
     };
     if let Err(error) = outcome {
         report.code = Some(error.code());
@@ -120,14 +128,13 @@ fn model(report: &mut Report, path: &Path) -> Result<()> {
     let source = ModelSource::open(path)?.allow_nonfinite(true);
     report.format = format!("a diffusers model ({})", source.index()._class_name);
     report.bytes = 0;
-    for component in source.components() {
-        if component.starts_with("tokenizer") || component == "scheduler" {
-            continue;
-        }
+    describe(report, &source);
+    for component in parts(&source) {
         let mut part = Report { path: format!("{}/{component}", source.label()), ..Report::default() };
         let outcome = config_problem(&source, &component)
             .and_then(|()| source.weights(&component))
-            .and_then(|weights| tensors(&mut part, &weights));
+            .and_then(|weights| tensors(&mut part, &weights))
+            .and_then(|()| compare(&mut part, &source, &component));
         if let Err(error) = outcome {
             part.problem = Some(error.to_string());
             part.code = Some(error.code());
@@ -136,8 +143,68 @@ fn model(report: &mut Report, path: &Path) -> Result<()> {
         }
         report.bytes += part.bytes;
         report.parameters += part.parameters;
+        report.expected_parameters += part.expected_parameters;
         report.nonfinite_tensors += part.nonfinite_tensors;
         report.components.insert(component, part);
+    }
+    Ok(())
+}
+
+/// Components with tensors.
+fn parts(source: &ModelSource) -> Vec<String> {
+    let mut found = source.components();
+    found.retain(|component| !component.starts_with("tokenizer") && component != "scheduler");
+    found
+}
+
+fn describe(report: &mut Report, source: &ModelSource) {
+    report.family = source.family().map(|family| format!("{family} ({})", source.index()._class_name));
+    report.prediction_type = source.scheduler_config().ok().map(|config| escaped(&config.prediction_type, 40));
+    if let (Ok(config), None) = (source.unet_config(), &report.prediction_type) {
+        report.about.push(format!(
+            "what its UNet ({} input channels) predicts is not said: pass --prediction epsilon or --prediction v_prediction",
+            config.in_channels
+        ));
+    }
+}
+
+/// Compares a component with its configuration and notes how large it is.
+fn compare(part: &mut Report, source: &ModelSource, component: &str) -> Result<()> {
+    let expected = source.expected(component)?;
+    let elements =
+        |(_, shape): &(String, Vec<usize>)| shape.iter().fold(1u64, |n, side| n.saturating_mul(*side as u64));
+    part.expected_parameters = expected.iter().map(elements).fold(0, u64::saturating_add);
+    source.weights(component)?.compare(&expected, &[])
+}
+
+/// What a single sound file is for: a checkpoint, a ControlNet, a LoRA or an embedding.
+fn file(report: &mut Report, path: &Path) -> Result<()> {
+    let family = report.family.clone().unwrap_or_default();
+    if !path.is_file() {
+        return Ok(());
+    }
+    if family.starts_with("a LoRA") || family.contains("LyCORIS") {
+        let lora = Lora::open(path)?;
+        let own = lora.family().map_or("a family that its shapes do not tell".to_owned(), |family| family.to_string());
+        let components = lora.components().join(", ");
+        report
+            .about
+            .push(format!("for {own}: {} layers of {components}; use it with --lora FILE[:WEIGHT]", lora.len()));
+    } else if family.starts_with("a textual-inversion") {
+        let embedding = Embedding::open(path)?;
+        let own = embedding.family().map_or("another family".to_owned(), |family| family.to_string());
+        let (word, count) = (escaped(embedding.word(), 80), embedding.count());
+        report.about.push(format!("for {own}: the word \"{word}\" with {count} vectors; use it with --embedding FILE"));
+    } else if family.contains("checkpoint") || family.contains("UNet") {
+        let Ok(source) = ModelSource::open(path) else { return Ok(()) };
+        describe(report, &source);
+        let parts = parts(&source);
+        report.about.push(format!("holds {}", parts.join(", ")));
+        for component in parts {
+            let mut part = Report { path: component.clone(), ..Report::default() };
+            compare(&mut part, &source, &component)?;
+            report.expected_parameters += part.expected_parameters;
+        }
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ mod checkpoint;
 pub mod config;
 mod embedding;
 mod error;
+mod expected;
 mod family;
 pub mod generate;
 mod header;

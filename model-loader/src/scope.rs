@@ -196,7 +196,7 @@ impl Weights {
             if let Some((_, reason)) = rule {
                 tracing::debug!("{name} ignored: {reason}");
             }
-            rule.is_some() || names::never_read(name)
+            rule.is_some() || names::never_read(name) || self.inner.additions.skips(name)
         };
         let unused: Vec<&str> = table.names().filter(|name| !state.taken.contains(*name) && !ignored(name)).collect();
         self.report(&state.missing, &state.misshaped, &unused)

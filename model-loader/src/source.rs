@@ -1,5 +1,6 @@
 //! A whole model: a diffusers directory, a single-file checkpoint, or the model inside the program.
 
+mod expected;
 mod extras;
 
 use std::collections::BTreeSet;
@@ -190,6 +191,9 @@ impl ModelSource {
     /// `config.json` of a text encoder: `text_encoder` or `text_encoder_2`.
     pub fn clip_text_config(&self, component: &str) -> Result<ClipTextConfig> {
         let mut config = self.plain_text_config(component)?;
+        if let Some(first) = self.first_skipped(component)? {
+            config.num_hidden_layers = first;
+        }
         config.added_tokens = self.added_tokens();
         config.vocab_size += config.added_tokens;
         Ok(config)

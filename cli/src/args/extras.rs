@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 /// Files beside the model.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Args)]
 #[command(next_help_heading = "Files beside the model")]
 pub struct ExtraArgs {
     /// LoRA to merge into the weights, with its weight: --lora style.safetensors:0.8; may be given several times
@@ -14,6 +14,9 @@ pub struct ExtraArgs {
     /// Textual-inversion embedding (.safetensors); the file's name is its word in the prompt; may be given several times
     #[arg(long, value_name = "FILE")]
     pub embedding: Vec<PathBuf>,
+    /// Take the text from an earlier layer of the text encoder, counted from the end: 1 is the last one, 2 the one before
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub clip_skip: usize,
     /// VAE from another file or directory
     #[arg(long, value_name = "PATH")]
     pub vae: Option<PathBuf>,
@@ -58,8 +61,15 @@ mod tests {
 
     #[test]
     fn a_weight_follows_the_last_colon() {
-        let args = |text: &str| ExtraArgs { lora: vec![text.to_owned()], ..ExtraArgs::default() };
-        let of = |text: &str| args(text).loras().next().unwrap();
+        #[derive(clap::Parser)]
+        struct Only {
+            #[command(flatten)]
+            extras: ExtraArgs,
+        }
+        let of = |text: &str| {
+            let only = <Only as clap::Parser>::parse_from(["syncline", "--lora", text]);
+            only.extras.loras().next().unwrap()
+        };
         assert_eq!(of("a.safetensors:0.8"), ("a.safetensors".into(), 0.8));
         assert_eq!(of("a.safetensors:-1"), ("a.safetensors".into(), -1.0));
         assert_eq!(of("C:\\a.safetensors"), ("C:\\a.safetensors".into(), 1.0));

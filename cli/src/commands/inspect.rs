@@ -45,6 +45,20 @@ fn print(report: &syncline_loader::Report, indent: &str) -> anyhow::Result<()> {
         let (parameters, bytes) = (report.parameters as f64 / 1e6, report.bytes as f64 / f64::from(1 << 20));
         console::result(format_args!("{indent}  {parameters:.2} M parameters, {bytes:.1} MiB"))?;
     }
+    if let Some(prediction) = &report.prediction_type {
+        console::result(format_args!("{indent}  predicts {prediction}"))?;
+    }
+    if report.expected_parameters > 0 {
+        let size = |element: u64| report.expected_parameters as f64 * element as f64 / f64::from(1 << 30);
+        console::result(format_args!(
+            "{indent}  weights on the device: {:.2} GiB in f16, {:.2} GiB in f32",
+            size(2),
+            size(4)
+        ))?;
+    }
+    for fact in &report.about {
+        console::result(format_args!("{indent}  {}", escaped(fact)))?;
+    }
     for row in &report.dtypes {
         console::result(format_args!("{indent}  {}: {} tensors, {} bytes", row.dtype, row.tensors, row.bytes))?;
     }

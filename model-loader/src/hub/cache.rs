@@ -89,6 +89,9 @@ pub fn snapshot(entry: &Path, name: &str, revision: Option<&str>) -> Result<Path
 
 /// The command that gets or completes a revision.
 fn download(name: &str, revision: Option<&str>) -> String {
+    if !is_repository(name) {
+        return format!("ls {name}/snapshots");
+    }
     match revision {
         Some(revision) => format!("hf download {name} --revision {revision}"),
         None => format!("hf download {name}"),
@@ -100,8 +103,8 @@ fn commit(entry: &Path, name: &str, revision: Option<&str>) -> Result<String> {
     let snapshots = file_names(&entry.join("snapshots")).unwrap_or_default();
     let wanted = revision.unwrap_or("main");
     let detail = |problem: &str| {
-        let found = if snapshots.is_empty() { "no snapshot".to_owned() } else { snapshots.join(", ") };
-        Detail::new(name, problem).found(found)
+        let listed = snapshots.iter().take(4).map(|name| format!(" {name}")).collect::<String>();
+        Detail::new(name, problem).found(format!("{} snapshots{listed}", snapshots.len()))
     };
     if !wanted.split('/').all(is_plain) {
         let problem = detail("a revision is a branch, a tag or a commit").expected("letters, digits, . _ - and /");

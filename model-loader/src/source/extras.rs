@@ -21,6 +21,8 @@ pub(super) struct Extras {
     pub replaced: BTreeMap<String, Replacement>,
     loras: Vec<(Lora, f64)>,
     embeddings: Vec<Embedding>,
+    /// Layers of the text encoder that are left out at its end.
+    pub skipped_layers: usize,
 }
 
 impl ModelSource {
@@ -86,6 +88,36 @@ impl ModelSource {
         Ok(self)
     }
 
+    /// Takes the text states from an earlier layer of the text encoder, as A1111 counts: 1 is the last layer that the model
+    /// was trained with, 2 the one before it, and so on. The final norm stays. (SD-2.x was trained with the last but one of
+    /// its original layers, which is 1 here.)
+    ///
+    /// # Errors
+    /// When there are not so many layers, or for SDXL, which needs all of them for its pooled text.
+    pub fn with_clip_skip(mut self, clip_skip: usize) -> Result<Self> {
+        let layers = self.plain_text_config("text_encoder")?.num_hidden_layers;
+        let two = self.has("text_encoder_2");
+        if clip_skip == 0 || clip_skip > layers || (two && clip_skip > 1) {
+            let detail =
+                Detail::new(self.label(), "the text encoder cannot leave out so many layers").item("clip skip");
+            let found = if two { format!("{clip_skip} for SDXL") } else { clip_skip.to_string() };
+            let most = if two { 1 } else { layers };
+            let detail = detail.found(found).expected(format!("1 to {most}")).next("--clip-skip 1");
+            return Err(LoadError::UnsupportedConfig(Box::new(detail)));
+        }
+        self.extras.skipped_layers = clip_skip - 1;
+        Ok(self)
+    }
+
+    /// The first layer of a component that is left out, if any is.
+    pub(super) fn first_skipped(&self, component: &str) -> Result<Option<usize>> {
+        if self.extras.skipped_layers == 0 || component != "text_encoder" {
+            return Ok(None);
+        }
+        let layers = self.plain_text_config(component)?.num_hidden_layers;
+        Ok(Some(layers.saturating_sub(self.extras.skipped_layers)))
+    }
+
     /// Opens a ControlNet for this model: a path, a preset or `owner/name` as in [`ModelSource::named`].
     ///
     /// # Errors
@@ -122,9 +154,12 @@ impl ModelSource {
 
     /// What LoRAs and embeddings add to a component.
     pub(super) fn additions(&self, component: &str) -> Result<Additions> {
-        let mut additions = Additions::default();
+        let mut additions = Additions { first_skipped: self.first_skipped(component)?, ..Additions::default() };
         for (lora, weight) in &self.extras.loras {
             for (module, delta) in lora.deltas(component, *weight) {
+                if additions.skips(&module) {
+                    continue;
+                }
                 additions.deltas.entry(module).or_default().push(delta);
             }
         }
