@@ -90,7 +90,7 @@ pub fn snapshot(entry: &Path, name: &str, revision: Option<&str>) -> Result<Path
 /// The command that gets or completes a revision.
 fn download(name: &str, revision: Option<&str>) -> String {
     if !is_repository(name) {
-        return format!("ls {name}/snapshots");
+        return format!("pass one of {name}/snapshots/*");
     }
     match revision {
         Some(revision) => format!("hf download {name} --revision {revision}"),
