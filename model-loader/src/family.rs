@@ -3,9 +3,10 @@
 use crate::weights::TensorInfo;
 
 /// What people pass as a model although it is not one, and what to do with it.
-const ADVICE: [(&str, &str); 9] = [
+const ADVICE: [(&str, &str); 10] = [
     ("a LoRA", "pass it beside a model: -m MODEL --lora"),
     ("a textual-inversion", "pass it beside a model: -m MODEL --embedding"),
+    ("a ControlNet", "pass it with a picture beside a model: -m MODEL --control-image PICTURE --control-net"),
     ("a VAE", "pass it beside a model: -m MODEL --vae"),
     ("a CLIP text encoder of width 1280", "pass it beside a model: -m MODEL --text-encoder-2"),
     ("a CLIP text encoder", "pass it beside a model: -m MODEL --text-encoder"),

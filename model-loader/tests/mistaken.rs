@@ -69,7 +69,7 @@ fn sound_files_of_other_things_are_named() {
         ("refiner", tensors(&refiner), &["refiner", "-m sdxl"]),
         ("refiner UNet", tensors(&unet_refiner), &["refiner"]),
         ("IP-Adapter", tensors(&[("ip_adapter.1.to_k_ip.weight", &[])]), &["IP-Adapter"]),
-        ("ControlNet", diffusers(&list("controlnet-sd21")), &["a ControlNet", "syncline inspect"]),
+        ("ControlNet", diffusers(&list("controlnet-sd21")), &["a ControlNet", "--control-net"]),
         ("VAE", diffusers(&list("vae")), &["a VAE", "--vae"]),
         ("bigG", diffusers(&list("text_encoder_2-sdxl")), &["bigG", "--text-encoder-2"]),
         ("anything", tensors(&[("w", &[])]), &["no model family known here", "syncline inspect"]),

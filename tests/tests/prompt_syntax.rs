@@ -70,16 +70,12 @@ fn pictures_follow_weights_and_later_chunks() {
     let draw = |prompt: &str| {
         let options = TextToImageOptions {
             prompts: Prompts::new(prompt, ""),
-            size: None,
-            batch: 1,
             seed: 5,
             rng: NoiseMode::Cpu,
             method: SamplingMethod::Ddim,
             plan: PlanOptions { steps: 2, ..PlanOptions::default() },
             cfg_scale: 5.0,
-            wrap: Default::default(),
-            init: None,
-            vae_tile: None,
+            ..TextToImageOptions::default()
         };
         Job::new(TextToImage::new(&model, options).unwrap()).run(|_, _| {}).unwrap().rgb.remove(0)
     };

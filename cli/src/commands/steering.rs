@@ -6,7 +6,7 @@ use syncline::jobs::{Beside, ControlPicture, InitImage};
 use syncline::pipeline::{ControlNet, StableDiffusion};
 use syncline::reproject::{Edges, Raster, resize};
 use syncline_loader::config::ControlNetConfig;
-use syncline_loader::{Weights, open_controlnet};
+use syncline_loader::{Weights, hub, open_controlnet};
 
 use super::inpaint::read_srgb;
 use crate::args::{ControlArgs, DepthArgs};
@@ -66,7 +66,7 @@ impl Controls {
             let at = (i, count);
             controls.push(Control {
                 path: path.clone(),
-                model: open_controlnet(path)?,
+                model: open_controlnet(&hub::resolve(path)?)?,
                 picture: clamped(read_srgb(picture)?),
                 weight: value("--control-strength", &args.control_strength, at, STRENGTH)?,
                 start: value("--control-start", &args.control_start, at, 0.0)?,
