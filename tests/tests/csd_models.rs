@@ -6,10 +6,12 @@ use std::sync::{Arc, OnceLock};
 use syncline::denoiser::Denoiser;
 use syncline::guidance::Guidance;
 use syncline::jobs::{
-    CanvasOptions, CanvasProgram, CanvasResult, EditTexts, Job, PromptedUNet, Regions, SetEdit, ViewPrompts,
+    CanvasOptions, CanvasProgram, CanvasResult, EditTexts, Job, PictureCodec, PictureEdit, PictureOptions,
+    PromptedUNet, Regions, SetEdit, ViewPrompts,
 };
 use syncline::methods::{
-    Bandwidth, Baseline, CanvasReg, Csd, Draw, Evaluate, Medium, Mix, Op, Optimiser, Plan, Reg, ViewReg,
+    Bandwidth, Baseline, CanvasReg, Csd, Draw, EditGrid, Evaluate, Instructed, Medium, Mix, Op, Optimiser, Plan, Reg,
+    ViewReg,
 };
 use syncline::pipeline::{Conditioning, EncodeText, GuidedUNet, MicroConditions, StableDiffusion};
 use syncline::rng::{NoiseKey, Purpose};
@@ -293,4 +295,34 @@ fn text_becomes_a_panorama() {
     assert!(with.canvas.iter().any(|v| v.abs() > 0.05) && worst(&with.canvas, &without.canvas) > 1e-3);
     let branch = Reg::Branch(ViewReg::State, 0);
     assert!(!plan(None).uses(branch), "one branch needs no rows of its own");
+}
+
+/// Section 9's detector of a wrong scale: drawn from noise without an instruction, the built-in editor repeats its picture when it is
+/// shown unscaled, as it was trained, and much less so when it is scaled as the authors of CSD have it; and the closer, the more it is
+/// guided along it.
+#[test]
+fn the_editor_wants_unscaled_pictures() {
+    let model = load(&ModelSource::mini_editor().unwrap());
+    let pixel = |y: usize, x: usize| match y {
+        0..64 => [0.35 + 0.003 * y as f32, 0.55 + 0.003 * y as f32, 0.95],
+        _ if (x / 8 + y / 4).is_multiple_of(3) => [0.75, 0.6, 0.2],
+        _ => [0.3, 0.55 - 0.002 * y as f32, 0.15],
+    };
+    let rgb: Vec<f32> = (0..128 * 128).flat_map(|i| pixel(i / 128, i % 128)).collect();
+    let source = PictureCodec::new(&model, [128, 128], PictureOptions::default()).unwrap().encode(&rgb).unwrap();
+    let factor = 1.0 / model.vae.config().scaling_factor;
+    let distance = |condition: f64, image: f64| {
+        let plan = Instructed { condition }.plan(&EditGrid::diffusion(&model.noise_schedule, 12).unwrap());
+        let (instructions, negative) = (vec![String::new()], String::new());
+        let texts = EditTexts::Instructions { instructions, negative, guidance: [5.0, image] };
+        let (source, mask) = (source.clone(), None);
+        let edit = PictureEdit { plan, size: [16, 16], source: source.clone(), texts, mask, seed: 3 };
+        let drawn = Job::new(edit.program(&model).unwrap()).run(|_, _| {}).unwrap().canvas;
+        (drawn.iter().zip(&source).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / CELLS as f64).sqrt()
+    };
+    let (unscaled, scaled) = (distance(factor, 1.2), distance(1.0, 1.2));
+    let guided: Vec<f64> = [0.0, 0.5, 1.0].map(|image| distance(factor, image)).into();
+    println!("distance: {unscaled} unscaled, {scaled} scaled; with guidance 0, 0.5 and 1 along the picture {guided:?}");
+    assert!(unscaled < 0.7 * scaled, "{unscaled} unscaled, {scaled} scaled");
+    assert!(guided.windows(2).all(|pair| pair[1] < 0.9 * pair[0]), "{guided:?}");
 }
