@@ -27,7 +27,7 @@ pub use adapter::{AdapterArgs, Backend};
 pub use canvas::{CanvasArgs, MethodArgs, MethodName, PreviewArg, RunArgs};
 pub use device::{DeviceArgs, Precision};
 pub use edit::{EditArgs, EditMethodName, MetricsEditArgs};
-pub use edit_set::{EditSetArgs, Paste, SetFilesArgs, SetMethodArgs, SetMethodName};
+pub use edit_set::{EditSetArgs, Large, Paste, SetFilesArgs, SetMethodArgs, SetMethodName};
 pub use environment::{EnvironmentArgs, ReprojectArgs, Size};
 pub use extras::ExtraArgs;
 pub use flat::{InpaintArgs, TileArgs, TorusArgs, WrapName};

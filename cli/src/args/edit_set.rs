@@ -40,6 +40,16 @@ pub enum Paste {
     Decoded,
 }
 
+/// How pictures larger than the model's are edited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Large {
+    /// As a whole, smaller: the model sees all of it at once
+    Whole,
+    /// At their own size, in windows that agree after every step: the model sees their details, and all windows of a picture are
+    /// in the network at once
+    Windows,
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = examples::EDIT_SET)]
 pub struct EditSetArgs {
@@ -87,6 +97,9 @@ pub struct SetFilesArgs {
     /// Shorter side in pixels at which pictures are edited [default: their own, at most the model's]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(8..).map(usize::from))]
     pub edit_side: Option<usize>,
+    /// How pictures larger than the model's are edited; windows are for coupled and independent
+    #[arg(long, value_enum, default_value = "whole")]
+    pub large: Large,
     /// How edits come back into the pictures
     #[arg(long, value_enum, default_value = "difference")]
     pub paste: Paste,

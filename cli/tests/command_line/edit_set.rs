@@ -278,6 +278,28 @@ fn panoramas_are_edited_in_windows() {
     assert_eq!(folder.names(), ["night.png", "pano.png", "same.png", "small.png"]);
 }
 
+/// Photos larger than the model's: edited smaller as a whole, or at their own size in windows.
+#[test]
+fn large_pictures_keep_their_size() {
+    let folder = Folder::new();
+    frames(&folder, "in", 2, [150, 200]);
+    let names = ["f000.png", "f001.png"];
+    for large in ["whole", "windows"] {
+        let flags = ["-i", "in", "--large", large, "--method", "independent"];
+        edit(&folder, &SAME, &[&flags[..4], &["-o", "same"]].concat()).exits(0);
+        edit(&folder, &NIGHT, &[&flags[..], &["-o", large]].concat()).exits(0);
+        for (i, name) in names.iter().enumerate() {
+            let source = frame([150, 200], i as u32);
+            assert_eq!(pixels(&folder.path().join("same").join(name)), source, "{large}");
+            let edited = pixels(&folder.path().join(large).join(name));
+            assert!(edited.dimensions() == (200, 150) && edited != source, "{large}");
+        }
+        std::fs::remove_dir_all(folder.path().join("same")).unwrap();
+    }
+    let refused = edit(&folder, &NIGHT, &["-i", "in", "-o", "no", "--large", "windows"]).exits(2);
+    refused.says(&["--large windows is for pictures by coupled and independent; found --method csd"]);
+}
+
 #[test]
 fn bad_sets_are_refused_with_numbers() {
     let folder = Folder::new();

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use syncline::jobs::{EditTexts, FrameEdit, SetEdit};
+use syncline::jobs::{EditTexts, FrameEdit, PictureEdit, SetEdit};
 use syncline::methods::{Csd, EditGrid, EditMethod, EditSettings, Instructed, Optimiser, Plan};
 use syncline::pipeline::StableDiffusion;
 use syncline::spaces::Frames;
 use syncline::spaces::windows::{Windows, WindowsOptions};
 
 use super::windows::Cut;
-use crate::args::{EditSetArgs, Global, SetMethodArgs, SetMethodName};
+use crate::args::{EditSetArgs, Global, Large, SetMethodArgs, SetMethodName};
 use crate::commands::prompt_text;
 use crate::exit::Failure;
 use crate::progress;
@@ -37,6 +37,7 @@ pub struct Editor {
     kind: Kind,
     texts: EditTexts,
     batch: usize,
+    large: Large,
     seed: u64,
 }
 
@@ -109,7 +110,7 @@ impl Editor {
             Kind::Coupled(settings)
         };
         let texts = texts(edit, guidance, built_in)?;
-        Ok(Self { name, kind, texts, batch: edit.batch, seed })
+        Ok(Self { name, kind, texts, batch: edit.batch, large: args.files.large, seed })
     }
 
     /// Refuses models of another kind, and numbers that the model's levels do not allow, before anything is encoded.
@@ -166,7 +167,14 @@ impl Editor {
         numbers: &[usize],
     ) -> anyhow::Result<Vec<f32>> {
         let count = latents.values.len() / latents.each;
+        let large = latents.size.iter().any(|n| *n > model.native_size());
         match &self.kind {
+            Kind::Coupled(_) | Kind::Instructed(_) if large && self.large == Large::Windows => {
+                let windows =
+                    |(values, number): (&[f32], &usize)| self.windows(global, model, (latents.size, values), *number);
+                let each = latents.values.chunks_exact(latents.each).zip(numbers).map(windows);
+                Ok(each.collect::<anyhow::Result<Vec<_>>>()?.concat())
+            }
             Kind::Coupled(_) | Kind::Instructed(_) => {
                 let one_noise = self.name == SetMethodName::Coupled;
                 let edit = FrameEdit { plan: self.plan(model)?, texts: self.texts.clone(), one_noise, seed: self.seed };
@@ -188,6 +196,33 @@ impl Editor {
                 self.collaborate(global, model, method, (Box::new(space), latents.values))
             }
         }
+    }
+
+    /// One picture by windows of the model's size, whose changes are averaged after every step. Its noise is its own, or that of
+    /// all pictures.
+    fn windows(
+        &self,
+        global: &Global,
+        model: &Arc<StableDiffusion>,
+        (size, latents): ([usize; 2], &[f32]),
+        number: usize,
+    ) -> anyhow::Result<Vec<f32>> {
+        let plan = match &self.kind {
+            Kind::Coupled(settings) => {
+                EditSettings { windows: true, ..*settings }.plan(EditMethod::SyncSde, &model.noise_schedule)?
+            }
+            _ => self.plan(model)?,
+        };
+        let own = if self.name == SetMethodName::Coupled { 0 } else { number as u64 };
+        let edit = PictureEdit {
+            plan,
+            size: size.map(|n| n / model.downscale()),
+            source: latents.to_vec(),
+            texts: self.texts.clone(),
+            mask: None,
+            seed: self.seed.wrapping_add(own),
+        };
+        Ok(progress::run_part(global, edit.program(model)?)?.canvas)
     }
 
     /// Edited latents of a panorama.
@@ -267,6 +302,11 @@ pub fn refuse_foreign(args: &EditSetArgs, around: bool) -> Result<(), Failure> {
     let given = [
         ("--start", edit.start.is_some() && samples, "a switch of coupled and independent edits by prompts"),
         ("--rate", edit.rate.is_some() && !distils, "a switch of csd"),
+        (
+            "--large windows",
+            args.files.large == Large::Windows && (distils || around),
+            "for pictures by coupled and independent",
+        ),
         ("--stride", args.files.stride.is_some() && !around, "for a panorama"),
         ("--wrap", args.files.wrap.is_some() && !around, "for a panorama"),
     ];

@@ -5,7 +5,7 @@ use syncline::models::Wrap;
 use syncline::pipeline::StableDiffusion;
 use syncline::reproject::{Edges, Raster, resize};
 
-use crate::args::{Paste, SetFilesArgs};
+use crate::args::{Large, Paste, SetFilesArgs};
 
 /// A picture's own size and the one it is edited at, `[height, width]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,7 +38,8 @@ impl Place {
     /// Pictures as a whole: larger ones are edited with their shorter side at the model's.
     pub fn whole(own: [usize; 2], sides: Sides, files: &SetFilesArgs) -> Self {
         let shorter = own[0].min(own[1]);
-        let wish = files.edit_side.or((shorter > sides.native).then_some(sides.native));
+        let fit = shorter > sides.native && files.large == Large::Whole;
+        let wish = files.edit_side.or(fit.then_some(sides.native));
         Self { own, work: scaled(own, wish, sides), edges: Edges::Clamp, paste: files.paste, tile: files.vae_tile_size }
     }
 
@@ -111,6 +112,7 @@ mod tests {
         assert_eq!(whole([1080, 1920], &[]), [512, 896]);
         assert_eq!(whole([512, 900], &[]), [512, 900]);
         assert_eq!(whole([1080, 1920], &["--edit-side", "768"]), [768, 1344]);
+        assert_eq!(whole([1080, 1920], &["--large", "windows"]), [1080, 1920]);
         assert_eq!(whole([100, 9000], &["--edit-side", "8"]), [64, 704]);
         let around = |own, wrap| Place::panorama(own, SIDES, &files(&[]), wrap).work;
         assert_eq!((around([500, 1000], true), around([500, 1000], false)), ([500, 1024], [500, 1000]));
