@@ -56,7 +56,7 @@ impl PromptTokens {
 /// ```
 pub fn tokens(tokenizer: &Tokenizer, prompt: &str) -> PromptTokens {
     let room = tokenizer.max_length() - 2;
-    let (mut done, mut open): (Vec<Vec<(u32, f32)>>, Vec<(u32, f32)>) = (Vec::new(), Vec::new());
+    let (mut done, mut open) = (Vec::new(), Vec::<(u32, f32)>::new());
     for part in parse(prompt) {
         let Part::Text { text, weight } = part else {
             done.push(std::mem::take(&mut open));
