@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use syncline::jobs::{
-    Branched, CanvasOptions, CanvasProgram, EditTexts, Job, PictureEdit, PromptedUNet, ViewPrompts, edit_views,
+    Branched, CanvasOptions, CanvasProgram, EditTexts, Job, PictureEdit, Program, PromptedUNet, ViewPrompts, edit_views,
 };
 use syncline::methods::{Dds, EditGrid, EditMethod, EditSettings, FlowEdit, Op, Plan, SyncSde};
 use syncline::models::UNet2DConditionModel;
@@ -114,4 +114,28 @@ fn windows_of_one_picture_agree() {
         |windows| EditSettings { windows, ..settings }.plan(EditMethod::SyncSde, &model.noise_schedule).unwrap().ops;
     assert_eq!(ops(true).len(), ops(false).len() + 3 * 3);
     assert!(ops(false).iter().all(|op| !matches!(op, Op::Mix(_))));
+}
+
+/// By the device's clock the coupling takes less than a hundredth of the evaluations it couples, even of the smallest model.
+#[test]
+fn coupling_takes_next_to_no_time() {
+    let model = with_weights(false);
+    let side = model.native_size();
+    let grid = EditGrid::diffusion(&model.noise_schedule, 4).unwrap();
+    let plan = SyncSde::exact(1, [1.0, 3.0]).plan(&grid).unwrap();
+    let models = prompted(&model, ["a red house", "snow at night"], &plan, side);
+    let x = picture(1, 16 * 16 * 4);
+    let options = CanvasOptions { start_latents: Some(x), ..CanvasOptions::new(plan, pair(2, side), 1) };
+    let mut program = CanvasProgram::new(models, options).unwrap();
+    let (mut coupling, mut network) = (0.0, 0.0);
+    while let Some(recording) = program.next().unwrap() {
+        let couples = recording.dispatches().any(|(kernel, ..)| kernel == "edit_step");
+        let evaluates = recording.dispatches().any(|(kernel, ..)| kernel == "step");
+        let time: f64 = recording.profile().unwrap().iter().map(|dispatch| dispatch.ns).sum();
+        coupling += if couples { time } else { 0.0 };
+        network += if evaluates { time } else { 0.0 };
+        program.done().unwrap();
+    }
+    println!("coupling {coupling} ns, evaluations {network} ns: {:.5}", coupling / network);
+    assert!(network > 0.0 && coupling < 0.01 * network, "{coupling} of {network} ns");
 }
