@@ -24,6 +24,9 @@ pub struct EditMeasures {
     pub spread: f64,
 }
 
+/// Title, digits and value of a measure.
+pub type Column = (&'static str, usize, fn(&EditMeasures) -> f64);
+
 /// Which question an edit answers anew, and with which class.
 pub fn wanted(meta: &Meta) -> anyhow::Result<(usize, usize)> {
     let head = HEADS.iter().position(|head| head.name == meta.attribute);
@@ -59,7 +62,7 @@ impl EditMeasures {
     }
 
     /// Title, digits and value of each.
-    pub fn columns() -> [(&'static str, usize, fn(&Self) -> f64); 6] {
+    pub fn columns() -> [Column; 6] {
         [
             ("accuracy ↑", 3, |m| m.accuracy),
             ("PSNR to truth ↑", 2, |m| m.target_psnr),
@@ -72,7 +75,7 @@ impl EditMeasures {
 
     /// The cells of a table's row: means with standard errors.
     pub fn cells(of: &[Self]) -> Vec<String> {
-        let cell = |(_, digits, value): (&str, usize, fn(&Self) -> f64)| {
+        let cell = |(_, digits, value): Column| {
             let Stat { mean, error } = Stat::of(&of.iter().map(value).collect::<Vec<_>>());
             format!("{mean:.digits$} ± {error:.digits$}")
         };
