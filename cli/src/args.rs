@@ -2,6 +2,7 @@
 
 mod ablation;
 mod adapter;
+mod bench;
 mod canvas;
 mod device;
 mod edit;
@@ -24,6 +25,7 @@ use crate::examples;
 
 pub use ablation::{AblationArgs, StudyName};
 pub use adapter::{AdapterArgs, Backend};
+pub use bench::{BenchArgs, BenchCommand, BenchModelArgs, BenchRunArgs, FamilyName};
 pub use canvas::{CanvasArgs, MethodArgs, MethodName, PreviewArg, RunArgs};
 pub use device::{DeviceArgs, Precision};
 pub use edit::{EditArgs, EditMethodName, MetricsEditArgs};
@@ -98,6 +100,8 @@ pub enum Command {
     Metrics(MetricsArgs),
     /// Compares a model with numbers made by the PyTorch reference
     Verify(VerifyArgs),
+    /// How fast this adapter runs the networks, and how near that is to what it can do
+    Bench(BenchArgs),
     /// The adapters of this machine and what they can do
     Devices(DevicesArgs),
     /// What a weight file, model directory or generated picture holds

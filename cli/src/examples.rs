@@ -124,6 +124,13 @@ Examples:
   syncline devices
   syncline devices --backend vulkan --json";
 
+pub const BENCH: &str = "\
+Examples:
+  syncline bench peak
+  syncline bench unet --family sd21 --batch 2,10 --check
+  syncline bench ops --family sdxl --json > sdxl.json
+  syncline bench counts --json";
+
 pub const INSPECT: &str = "\
 Examples:
   syncline inspect output.png
@@ -176,6 +183,7 @@ mod tests {
             METRICS,
             EDIT_SET,
             VERIFY,
+            BENCH,
             DEVICES,
             INSPECT,
             COMPLETIONS,

@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         Command::ContactSheet(args) => commands::contact_sheet::run(&cli.global, args),
         Command::Metrics(args) => commands::metrics::run(&cli.global, args),
         Command::Verify(args) => commands::verify::run(&cli.global, args),
+        Command::Bench(args) => commands::bench::run(&cli.global, args),
         Command::Devices(args) => commands::devices::run(&cli.global, args),
         Command::Inspect(args) => commands::inspect::run(&cli.global, args),
         Command::Completions(args) => commands::completions::run(args),

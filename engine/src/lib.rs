@@ -1,5 +1,6 @@
 //! What to compute: models, samplers, spaces, methods, jobs.
 
+pub mod bench;
 pub mod denoiser;
 pub mod error;
 pub mod guidance;

@@ -32,7 +32,7 @@ pub struct Variant {
 pub fn variants() -> Result<Vec<Variant>> {
     let open = |profile| Context::new(&ContextOptions { profile, ..ContextOptions::strict() });
     let full = open(Profile::default())?;
-    let bare = open(Profile { webgpu_limits: true, shader_f16: false, subgroups: false })?;
+    let bare = open(Profile { webgpu_limits: true, shader_f16: false, subgroups: false, matrix: false })?;
     let mut list = vec![
         Variant { name: "f32", ctx: full.clone(), elem: Elem::F32 },
         Variant { name: "f32, default limits", ctx: bare.clone(), elem: Elem::F32 },

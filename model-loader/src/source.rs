@@ -3,17 +3,18 @@
 mod expected;
 mod extras;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{self, Checkpoint, Family};
 use crate::config::{
     AutoencoderKlConfig, ClipTextConfig, ControlNetConfig, GoldenMeta, ModelIndex, SchedulerConfig,
     UNet2DConditionConfig,
 };
 use crate::error::Result;
 use crate::replacement::Replacement;
+use crate::tensor::Dtype;
 use crate::tokenizer::{Tokenizer, TokenizerFiles};
 use crate::weights::Weights;
 use crate::{layout, locate, mini, strict_json};
@@ -42,6 +43,7 @@ enum Root {
     Directory(PathBuf),
     Checkpoint(Arc<Checkpoint>),
     Embedded { label: &'static str, files: &'static [(&'static str, &'static [u8])] },
+    Generated { label: &'static str, files: Arc<BTreeMap<String, String>> },
 }
 
 impl ModelSource {
@@ -68,6 +70,11 @@ impl ModelSource {
     /// The small trained InstructPix2Pix model inside the program: 8 input channels, instructions about the same world.
     pub fn mini_editor() -> Result<ModelSource> {
         Self::at(Root::Embedded { label: "mini editor (built in)", files: mini::EDITOR_FILES })
+    }
+
+    /// The published configurations of a family with generated weights: its true shapes, to measure without its files.
+    pub fn generated(family: Family) -> Result<ModelSource> {
+        Self::at(Root::Generated { label: family_label(family), files: Arc::new(checkpoint::configurations(family)) })
     }
 
     fn at(root: Root) -> Result<ModelSource> {
@@ -118,6 +125,7 @@ impl ModelSource {
             Root::Directory(path) => path.display().to_string(),
             Root::Checkpoint(checkpoint) => checkpoint.label.clone(),
             Root::Embedded { label, .. } => (*label).to_owned(),
+            Root::Generated { label, .. } => format!("{label} (generated weights)"),
         }
     }
 
@@ -258,6 +266,7 @@ impl ModelSource {
                 };
                 Weights::from_bytes(&format!("{label}/{path}"), *bytes)?
             }
+            Root::Generated { .. } => Weights::generated(0, component, Dtype::F16),
         })
     }
 
@@ -308,13 +317,21 @@ impl ModelSource {
     }
 }
 
+fn family_label(family: Family) -> &'static str {
+    match family {
+        Family::Sd1 => "SD-1.5",
+        Family::Sd2 => "SD-2.1",
+        Family::Sdxl => "SDXL",
+    }
+}
+
 impl Root {
     fn name(&self, relative: &str) -> String {
         match self {
             Root::Directory(dir) if relative.is_empty() => dir.display().to_string(),
             Root::Directory(dir) => dir.join(relative).display().to_string(),
             Root::Checkpoint(checkpoint) => format!("{} (as {relative})", checkpoint.label),
-            Root::Embedded { label, .. } => format!("{label}/{relative}"),
+            Root::Embedded { label, .. } | Root::Generated { label, .. } => format!("{label}/{relative}"),
         }
     }
 
@@ -323,6 +340,7 @@ impl Root {
             Root::Directory(dir) => dir.join(relative).is_file(),
             Root::Checkpoint(checkpoint) => checkpoint.files.contains_key(relative),
             Root::Embedded { files, .. } => files.iter().any(|(path, _)| *path == relative),
+            Root::Generated { files, .. } => files.contains_key(relative),
         }
     }
 
@@ -333,6 +351,7 @@ impl Root {
         match self {
             Root::Directory(dir) => strict_json::read_text(&dir.join(relative)).map(Some),
             Root::Checkpoint(checkpoint) => Ok(checkpoint.files.get(relative).cloned()),
+            Root::Generated { files, .. } => Ok(files.get(relative).cloned()),
             Root::Embedded { files, .. } => {
                 let bytes = files.iter().find(|(path, _)| *path == relative).map_or(&[][..], |(_, bytes)| bytes);
                 strict_json::text_of(&self.name(relative), bytes).map(Some)

@@ -6,7 +6,7 @@ use std::fmt;
 use naga::back::PipelineConstants;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use syncline_kernels::gpu::{Kernel, Store};
-use syncline_kernels::ops::KERNELS;
+use syncline_kernels::ops::{KERNELS, kernels_matrix};
 use syncline_kernels::wgsl::{Consumer, link};
 
 /// One shader: what a pipeline is made from.
@@ -36,11 +36,21 @@ pub struct Resolved {
     pub info: ModuleInfo,
 }
 
-/// All shaders, in the order of the registry.
+/// All shaders that run on every backend, in the order of the registry.
 #[must_use]
 pub fn all() -> Vec<Shader> {
+    of(KERNELS)
+}
+
+/// Shaders that use cooperative matrices.
+#[must_use]
+pub fn matrix() -> Vec<Shader> {
+    of(&kernels_matrix())
+}
+
+fn of(kernels: &[&'static Kernel]) -> Vec<Shader> {
     let stores = |kernel: &'static Kernel| kernel.stores.iter().map(move |&store| (kernel, store));
-    KERNELS
+    kernels
         .iter()
         .flat_map(|&kernel| stores(kernel))
         .flat_map(|(kernel, store)| kernel.variants.iter().map(move |&overrides| Shader { kernel, store, overrides }))
@@ -58,7 +68,9 @@ impl Shader {
     fn capabilities(&self) -> Capabilities {
         // pack2x16float and unpack2x16float are core WGSL; naga counts them as a capability.
         let mut capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
-        capabilities.set(Capabilities::SHADER_FLOAT16, self.store == Store::F16);
+        capabilities.set(Capabilities::SHADER_FLOAT16, matches!(self.store, Store::F16 | Store::F16Matrix));
+        capabilities.set(Capabilities::COOPERATIVE_MATRIX, self.store == Store::F16Matrix);
+        capabilities.set(Capabilities::SUBGROUP_BARRIER, self.store == Store::F16Matrix);
         capabilities.set(Capabilities::SUBGROUP, self.kernel.subgroups);
         capabilities
     }

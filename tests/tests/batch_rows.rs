@@ -89,6 +89,6 @@ fn f16() {
 
 #[test]
 fn f16_packed() {
-    let profile = Profile { webgpu_limits: true, shader_f16: false, subgroups: false };
+    let profile = Profile { webgpu_limits: true, shader_f16: false, subgroups: false, matrix: false };
     every_model(&Context::new(&ContextOptions { profile, ..ContextOptions::strict() }).unwrap(), Elem::F16);
 }

@@ -55,7 +55,7 @@ fn f32() {
 
 #[test]
 fn f16_packed_with_default_limits() {
-    verify_all(Profile { webgpu_limits: true, shader_f16: false, subgroups: false }, Elem::F16);
+    verify_all(Profile { webgpu_limits: true, shader_f16: false, subgroups: false, matrix: false }, Elem::F16);
 }
 
 #[test]

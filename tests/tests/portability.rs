@@ -6,7 +6,7 @@ use std::process::Command;
 
 use naga::back::{hlsl, msl, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
-use syncline_tests::shaders::{Resolved, Shader, all};
+use syncline_tests::shaders::{Resolved, Shader, all, matrix};
 
 /// Release builds run without checks, tests with them: both must be valid.
 const CHECKED: [bool; 2] = [false, true];
@@ -18,8 +18,12 @@ fn policies(checked: bool) -> BoundsCheckPolicies {
 
 /// Runs `write` on every shader, checked and unchecked, and reports all failures together.
 fn for_every_shader(write: impl Fn(&Shader, &Resolved, bool) -> Result<(), String>) {
+    for_each(all(), write);
+}
+
+fn for_each(shaders: Vec<Shader>, write: impl Fn(&Shader, &Resolved, bool) -> Result<(), String>) {
     let mut failures = Vec::new();
-    for shader in all() {
+    for shader in shaders {
         match shader.resolve() {
             Err(e) => failures.push(e),
             Ok(resolved) => {
@@ -68,6 +72,17 @@ fn spirv_is_valid() {
             spirv_val(&file, target)?;
         }
         Ok(())
+    });
+}
+
+/// Vulkan alone: Metal's matrices are smaller, Direct3D has none. The validator knows the extension from 1.6 on.
+#[test]
+fn spirv_of_cooperative_matrices_is_written() {
+    let shaders = matrix();
+    assert!(!shaders.is_empty());
+    for_each(shaders, |_, resolved, checked| {
+        let words = spirv(resolved, (1, 6), checked)?;
+        if words.len() > 100 { Ok(()) } else { Err(format!("{} words", words.len())) }
     });
 }
 

@@ -6,15 +6,26 @@ use std::path::Path;
 use naga::valid::GlobalUse;
 use naga::{AddressSpace, GlobalVariable, Handle, StorageAccess};
 use syncline_kernels::gpu::{Access, Kernel, Store};
-use syncline_kernels::ops::KERNELS;
+use syncline_kernels::ops::matrix as matrix_ops;
+use syncline_kernels::ops::{KERNELS, kernels_matrix};
 use syncline_kernels::wgsl::{Consumer, head, link};
-use syncline_tests::shaders::{Resolved, Shader, all};
+use syncline_tests::shaders::{Resolved, Shader, all, matrix};
 
 /// WebGPU's default limits, which every device has.
 const MAX_STORAGE_BUFFERS: usize = 8;
-const MAX_WORKGROUP_BYTES: u32 = 16 * 1024;
-const MAX_INVOCATIONS: u32 = 256;
 const MAX_WORKGROUP_SIZE: [u32; 3] = [256, 256, 64];
+/// What a workgroup may use.
+struct Limits {
+    bytes: u32,
+    invocations: u32,
+}
+
+impl Limits {
+    const WEBGPU: Self = Self { bytes: 16 * 1024, invocations: 256 };
+    /// What adapters with cooperative matrices of 16x16 have at least. Launchers ask the adapter besides.
+    const MATRIX: Self = Self { bytes: 48 * 1024, invocations: 256 };
+}
+
 /// Spacing of params in the uniform buffer.
 const MAX_PARAMS: usize = 256;
 
@@ -93,18 +104,18 @@ fn check_params(shader: &Shader, resolved: &Resolved, found: &Bindings<'_>) {
 }
 
 /// Workgroups that any WebGPU device runs.
-fn check_workgroup(shader: &Shader, resolved: &Resolved) {
+fn check_workgroup(shader: &Shader, resolved: &Resolved, limits: &Limits) {
     let [entry] = &resolved.module.entry_points[..] else { panic!("{shader}: one entry point, please") };
     assert!(entry.name == "main" && entry.stage == naga::ShaderStage::Compute, "{shader}: entry {}", entry.name);
     let size = entry.workgroup_size;
     let fits = size.iter().zip(MAX_WORKGROUP_SIZE).all(|(size, limit)| (1..=limit).contains(size));
-    assert!(fits && size.iter().product::<u32>() <= MAX_INVOCATIONS, "{shader}: workgroup size {size:?}");
+    assert!(fits && size.iter().product::<u32>() <= limits.invocations, "{shader}: workgroup size {size:?}");
     let info = resolved.info.get_entry_point(0);
     let bytes: u32 = (resolved.module.global_variables.iter())
         .filter(|(handle, global)| global.space == AddressSpace::WorkGroup && !info[*handle].is_empty())
         .map(|(_, global)| size_of(resolved, global).next_multiple_of(16))
         .sum();
-    assert!(bytes <= MAX_WORKGROUP_BYTES, "{shader}: {bytes} bytes of workgroup memory");
+    assert!(bytes <= limits.bytes, "{shader}: {bytes} bytes of workgroup memory");
 }
 
 /// Every override has a value, and every value an override.
@@ -123,25 +134,27 @@ fn check_overrides(shader: &Shader) {
 
 #[test]
 fn descriptors_agree_with_the_sources_in_every_variant() {
-    let shaders = all();
-    for shader in &shaders {
-        check_overrides(shader);
-        let resolved = shader.resolve().unwrap_or_else(|e| panic!("{e}"));
-        let found = bindings(shader, &resolved);
-        check_storage(shader, &resolved, &found);
-        check_params(shader, &resolved, &found);
-        check_workgroup(shader, &resolved);
+    for (shaders, limits) in [(all(), Limits::WEBGPU), (matrix(), Limits::MATRIX)] {
+        for shader in &shaders {
+            check_overrides(shader);
+            let resolved = shader.resolve().unwrap_or_else(|e| panic!("{e}"));
+            let found = bindings(shader, &resolved);
+            check_storage(shader, &resolved, &found);
+            check_params(shader, &resolved, &found);
+            check_workgroup(shader, &resolved, &limits);
+        }
+        println!("{} shaders", shaders.len());
     }
-    println!("{} shaders of {} kernels", shaders.len(), KERNELS.len());
 }
 
 #[test]
 fn no_kernel_is_listed_twice_and_each_has_a_variant() {
     // One name may have several sources (tiles written for a size), but not one source twice.
     let linked = |kernel: &Kernel| link(kernel, kernel.stores[0], Consumer::Naga);
-    let distinct: HashSet<_> = KERNELS.iter().map(|kernel| (kernel.name, linked(kernel))).collect();
-    assert_eq!(distinct.len(), KERNELS.len(), "a kernel twice");
-    for kernel in KERNELS {
+    let distinct: HashSet<_> =
+        KERNELS.iter().copied().chain(kernels_matrix()).map(|kernel| (kernel.name, linked(kernel))).collect();
+    assert_eq!(distinct.len(), KERNELS.len() + kernels_matrix().len(), "a kernel twice");
+    for kernel in KERNELS.iter().copied().chain(kernels_matrix()) {
         assert!(!kernel.variants.is_empty() && !kernel.stores.is_empty(), "{}", kernel.name);
         let distinct: HashSet<String> = kernel.variants.iter().map(|variant| format!("{variant:?}")).collect();
         assert_eq!(distinct.len(), kernel.variants.len(), "{}: a variant twice", kernel.name);
@@ -164,7 +177,7 @@ fn every_public_descriptor_is_registered() {
             found += 1;
         }
     }
-    assert_eq!(found, KERNELS.len(), "descriptors found in the sources and registered");
+    assert_eq!(found, KERNELS.len() + kernels_matrix().len() - matrix_ops::all().len(), "descriptors found in the sources and registered");
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn to_json(a: &AdapterReport) -> serde_json::Value {
     json!({
         "index": a.index, "name": a.name, "backend": a.backend, "kind": a.kind, "driver": a.driver,
         "vendor": a.vendor, "device": a.device, "shader_f16": a.shader_f16, "subgroups": a.subgroups,
-        "subgroup_size": [a.subgroup_size.0, a.subgroup_size.1], "timestamps": a.timestamps,
+        "subgroup_size": [a.subgroup_size.0, a.subgroup_size.1], "timestamps": a.timestamps, "matrix": a.matrix,
         "max_binding": a.max_binding, "max_buffer": a.max_buffer, "workgroup_memory": a.workgroup_memory,
         "workgroup_invocations": a.workgroup_invocations,
     })
@@ -40,7 +40,7 @@ fn to_json(a: &AdapterReport) -> serde_json::Value {
 fn text(a: &AdapterReport) -> String {
     let yes = |b| if b { "yes" } else { "no" };
     format!(
-        "{}\t{}\t{} ({}), {}\n\tf16 {}, subgroups {} ({}-{}), timestamps {}, binding {} MiB, buffer {} MiB, workgroup {} invocations, {} KiB",
+        "{}\t{}\t{} ({}), {}\n\tf16 {}, subgroups {} ({}-{}), matrices {}, timestamps {}, binding {} MiB, buffer {} MiB, workgroup {} invocations, {} KiB",
         a.index,
         a.name,
         a.backend,
@@ -50,6 +50,7 @@ fn text(a: &AdapterReport) -> String {
         yes(a.subgroups),
         a.subgroup_size.0,
         a.subgroup_size.1,
+        if a.matrix == 0 { "no".to_owned() } else { format!("{0}x{0}", a.matrix) },
         yes(a.timestamps),
         a.max_binding >> 20,
         a.max_buffer >> 20,

@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub mod ablation;
+pub mod bench;
 mod canvas;
 pub mod completions;
 pub mod contact_sheet;

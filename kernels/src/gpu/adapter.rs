@@ -42,11 +42,13 @@ pub struct Profile {
     pub shader_f16: bool,
     /// Use subgroup operations where the adapter has them.
     pub subgroups: bool,
+    /// Use cooperative matrices where the adapter has them.
+    pub matrix: bool,
 }
 
 impl Default for Profile {
     fn default() -> Self {
-        Self { webgpu_limits: false, shader_f16: true, subgroups: true }
+        Self { webgpu_limits: false, shader_f16: true, subgroups: true, matrix: true }
     }
 }
 
@@ -118,6 +120,8 @@ pub struct AdapterReport {
     pub subgroups: bool,
     /// Smallest and largest subgroup size.
     pub subgroup_size: (u32, u32),
+    /// Side of cooperative matrices with f16 factors and f32 sums: 16, 8, or 0 without them.
+    pub matrix: u32,
     /// Whether passes can be timed on the GPU.
     pub timestamps: bool,
     /// Largest storage binding in bytes.
@@ -145,6 +149,7 @@ impl AdapterReport {
             shader_f16: features.contains(wgpu::Features::SHADER_F16),
             subgroups: features.contains(wgpu::Features::SUBGROUP),
             subgroup_size: (info.subgroup_min_size, info.subgroup_max_size),
+            matrix: matrix_side(adapter),
             timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
             max_binding: limits.max_storage_buffer_binding_size,
             max_buffer: limits.max_buffer_size,
@@ -152,6 +157,17 @@ impl AdapterReport {
             workgroup_invocations: limits.max_compute_invocations_per_workgroup,
         }
     }
+}
+
+/// The larger of the square shapes with f16 factors and f32 sums.
+fn matrix_side(adapter: &wgpu::Adapter) -> u32 {
+    use wgpu::CooperativeScalarType::{F16, F32};
+    if !adapter.features().contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX) {
+        return 0;
+    }
+    let square = |p: &wgpu::CooperativeMatrixProperties| p.m_size == p.n_size && p.m_size == p.k_size;
+    let wanted = |p: &wgpu::CooperativeMatrixProperties| square(p) && p.ab_type == F16 && p.cr_type == F32;
+    adapter.cooperative_matrix_properties().iter().filter(|p| wanted(p)).map(|p| p.m_size).max().unwrap_or(0)
 }
 
 fn instance(backends: Backends) -> wgpu::Instance {

@@ -1,14 +1,16 @@
 //! The device, and the one door through which every wgpu call goes.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use super::adapter::{self, AdapterReport, ContextOptions};
 use super::error::{GpuError, Result};
 use super::memory::{Budget, Buffer, GUARD_BYTES, GUARD_WORD, POISON_WORD};
-use super::pipeline::PipelineCache;
+use super::pipeline::{PipelineCache, experimental_features};
+use super::tier::{Tier, TileKey};
 use crate::tensor::{Elem, Shape, Storage, Tensor};
 
 /// What the device can do, after the profile's restrictions.
@@ -19,6 +21,8 @@ pub struct Caps {
     pub shader_f16: bool,
     /// Subgroup operations may be used.
     pub subgroups: bool,
+    /// Side of the cooperative matrices (f16 factors, f32 sums) that kernels may use: 16, 8, or 0 for none.
+    pub matrix: u32,
     /// Passes can be timed on the GPU.
     pub timestamps: bool,
     /// Largest storage binding in bytes.
@@ -56,6 +60,9 @@ pub(super) struct Inner {
     pub(super) report: AdapterReport,
     pub(super) caps: Caps,
     pub(super) checked: bool,
+    pub(super) tier: OnceLock<Tier>,
+    /// Tiles by product that were found fastest here.
+    pub(super) tiles: Mutex<HashMap<TileKey, usize>>,
     pub(super) submit_ns: f64,
     /// The host's device: no callbacks of ours, no blocking waits.
     borrowed: bool,
@@ -86,7 +93,21 @@ fn wanted_features(adapter: &wgpu::Adapter, options: &ContextOptions) -> wgpu::F
     let mut wanted = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE;
     wanted.set(wgpu::Features::SHADER_F16, options.profile.shader_f16);
     wanted.set(wgpu::Features::SUBGROUP, options.profile.subgroups);
+    let matrix = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SUBGROUP_BARRIER;
+    wanted.set(matrix, options.profile.matrix);
     wanted & adapter.features()
+}
+
+/// Cooperative kernels need f16 and subgroups of one size besides.
+fn matrix_side(features: wgpu::Features, report: &AdapterReport, options: &ContextOptions) -> u32 {
+    let needed = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX
+        | wgpu::Features::SHADER_F16
+        | wgpu::Features::SUBGROUP
+        | wgpu::Features::SUBGROUP_BARRIER;
+    let profile = options.profile;
+    let allowed = profile.matrix && profile.shader_f16 && profile.subgroups;
+    let fixed = report.subgroup_size.0 == report.subgroup_size.1;
+    if allowed && fixed && features.contains(needed) { report.matrix } else { 0 }
 }
 
 impl Context {
@@ -106,6 +127,7 @@ impl Context {
             label: Some("syncline"),
             required_features: wanted_features(&adapter, options),
             required_limits: limits,
+            experimental_features: experimental_features(),
             ..Default::default()
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&desc)).map_err(|e| GpuError::NoAdapter {
@@ -145,6 +167,7 @@ impl Context {
         let caps = Caps {
             shader_f16: has(wgpu::Features::SHADER_F16, options.profile.shader_f16),
             subgroups: has(wgpu::Features::SUBGROUP, options.profile.subgroups),
+            matrix: matrix_side(features, &report, options),
             timestamps: has(wgpu::Features::TIMESTAMP_QUERY, true),
             max_binding: limits.max_storage_buffer_binding_size,
             max_buffer: limits.max_buffer_size,
@@ -153,14 +176,17 @@ impl Context {
             grid: limits.max_compute_workgroups_per_dimension,
             software: report.kind == "Cpu",
         };
+        let tier = Tier::choose(&caps, &report);
         let pipelines = PipelineCache::new(&device, &report, options.pipeline_cache.as_deref());
-        Self {
+        let context = Self {
             inner: Arc::new(Inner {
                 device,
                 queue,
                 report,
                 caps,
                 checked: options.checked,
+                tier: OnceLock::new(),
+                tiles: Mutex::default(),
                 submit_ns: f64::from(options.submit_ms.max(1)) * 1e6,
                 borrowed,
                 guarded: options.guarded.then(|| Mutex::new(Vec::new())),
@@ -171,7 +197,9 @@ impl Context {
                 unflushed: AtomicU64::new(0),
                 readbacks: [AtomicU64::new(0), AtomicU64::new(0)],
             }),
-        }
+        };
+        context.settle(tier);
+        context
     }
 
     /// The adapter's description.

@@ -1,6 +1,7 @@
 //! The GPU context, memory, and the recorder that turns kernel launches into a replayable plan.
 
 mod adapter;
+mod compile;
 mod context;
 mod error;
 mod inspect;
@@ -11,6 +12,7 @@ mod recorder;
 mod recording;
 mod slots;
 mod split;
+mod tier;
 mod timing;
 mod trace;
 
@@ -24,4 +26,5 @@ pub use recorder::{Cost, DispatchId, Launch, Recorder};
 pub use recording::{Progress, Recording};
 pub use slots::{Life, SlotPlan, assign_slots};
 pub use split::next_submit;
+pub use tier::{Tier, TileKey};
 pub use timing::DispatchTime;

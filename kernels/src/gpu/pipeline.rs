@@ -31,10 +31,12 @@ pub enum Store {
     F16,
     /// Two packed pairs in `vec2<u32>`: the same bytes as `F16` on adapters without `SHADER_F16`.
     F16Packed,
+    /// As `F16`, in a module that may use cooperative matrices; needs [`Caps::matrix`](super::Caps::matrix).
+    F16Matrix,
 }
 
 impl Store {
-    /// Every storage variant.
+    /// Every storage variant of a kernel that works on any adapter.
     pub const ALL: [Store; 3] = [Store::F32, Store::F16, Store::F16Packed];
 
     /// The variant for tensors of type `elem` on `ctx`.
@@ -72,6 +74,14 @@ pub struct Kernel {
 
 /// Spacing of params in the uniform buffer: WebGPU's default `minUniformBufferOffsetAlignment`.
 pub(super) const PARAMS_STRIDE: usize = 256;
+
+/// What lets a device have features that wgpu calls experimental: cooperative matrices.
+#[expect(unsafe_code, reason = "wgpu asks to be told that bugs of these features are expected")]
+pub(super) fn experimental_features() -> wgpu::ExperimentalFeatures {
+    // SAFETY: cooperative matrices are used by kernels whose results a self-test compares with the ordinary kernels'
+    // before anything else runs on them; their launchers assert every bound.
+    unsafe { wgpu::ExperimentalFeatures::enabled() }
+}
 
 #[derive(Debug)]
 pub(super) struct Pipeline {

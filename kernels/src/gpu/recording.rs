@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::compile::compile;
 use super::context::Context;
 use super::error::Result;
 use super::memory::Buffer;
@@ -89,6 +90,7 @@ fn guess_ns(cost: Cost, software: bool) -> f64 {
 impl Recording {
     pub(super) fn new(recorder: Recorder) -> Result<Self> {
         let ctx = recorder.ctx.clone();
+        compile(&ctx, &recorder.dispatches)?;
         let (lives, index) = lifetimes(&recorder);
         let slots = assign_slots(&lives);
         let buffers = slots

@@ -36,15 +36,18 @@ const F16_PACKED: &str = "alias elem4 = vec2<u32>; \
 #[must_use]
 pub fn head(store: Store, subgroups: bool, consumer: Consumer) -> String {
     let mut head = String::new();
-    if store == Store::F16 {
+    if matches!(store, Store::F16 | Store::F16Matrix) {
         head.push_str("enable f16; ");
+    }
+    if store == Store::F16Matrix {
+        head.push_str("enable wgpu_cooperative_matrix; ");
     }
     if subgroups && consumer == Consumer::WebGpu {
         head.push_str("enable subgroups; ");
     }
     head.push_str(match store {
         Store::F32 => F32,
-        Store::F16 => F16,
+        Store::F16 | Store::F16Matrix => F16,
         Store::F16Packed => F16_PACKED,
     });
     head

@@ -24,6 +24,11 @@ pub use family::Family;
 /// The text encoder of SDXL's refiner, which is left out.
 const REFINER: &str = "conditioner.embedders.0.model.";
 
+/// Configuration files of a family's text-to-image model by their path in a model directory.
+pub(crate) fn configurations(family: Family) -> BTreeMap<String, String> {
+    configs::files(family, 4)
+}
+
 /// A checkpoint taken apart.
 #[derive(Debug)]
 pub(crate) struct Checkpoint {

@@ -5,11 +5,12 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::gpu::{Access, Kernel, Launch, Recorder, Store};
-use crate::tensor::Tensor;
+use super::matrix;
+use crate::gpu::{Access, Kernel, Launch, Recorder, Store, Tier};
+use crate::tensor::{Elem, Tensor};
 
 #[cfg(test)]
-mod oracle;
+pub(crate) mod oracle;
 #[cfg(test)]
 mod tests;
 
@@ -146,13 +147,30 @@ impl Dims {
     }
 }
 
+/// Which source runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// Many queries in registers.
+    Registers,
+    /// Workgroup memory.
+    Tiled,
+    /// Cooperative matrices: f16, heads of [`matrix::ATTENTION_SIZE`] channels.
+    Matrix,
+}
+
 /// `softmax(q kᵀ / √D) v` for each head: `[B, L, heads·D]`.
 ///
 /// # Panics
 /// When shapes, element types or heads do not fit together.
 pub fn attention(rec: &mut Recorder, op: &Attention<'_>) -> Tensor {
-    let software = rec.context().caps().software;
-    launch(rec, op, !software)
+    let ctx = rec.context();
+    let fits = op.q.elem() == Elem::F16 && op.q.shape().last() == op.heads * matrix::ATTENTION_SIZE;
+    let route = match ctx.tier() {
+        Tier::Matrix if fits => Route::Matrix,
+        _ if ctx.caps().software => Route::Registers,
+        _ => Route::Tiled,
+    };
+    launch(rec, op, route)
 }
 
 /// The register kernel for heads of `size` channels, and its queries per workgroup.
@@ -180,34 +198,46 @@ fn groups(quads: usize) -> usize {
     }
 }
 
-fn launch(rec: &mut Recorder, op: &Attention<'_>, tiled: bool) -> Tensor {
+/// Kernel, queries per workgroup and overrides.
+fn kernel(rec: &Recorder, route: Route, size: usize) -> (&'static Kernel, usize, Vec<(&'static str, f64)>) {
+    let (ctx, quads) = (rec.context(), size / 4);
+    match route {
+        Route::Matrix => {
+            assert_eq!(size, matrix::ATTENTION_SIZE, "attention: heads of {size} by matrices");
+            let (kernel, rows) = matrix::attention(ctx.caps().matrix);
+            (kernel, rows, Vec::new())
+        }
+        Route::Tiled => {
+            let groups = groups(quads);
+            (&KERNEL_TILED, 8 * groups, vec![("GROUPS", groups as f64), ("LANES", (groups * quads) as f64)])
+        }
+        Route::Registers => {
+            // Broadcasts count on the invocations' order in a subgroup, which is known of software adapters.
+            let lanes = ctx.caps().software && ctx.caps().subgroups && ctx.adapter().subgroup_size.0 >= 8;
+            let (kernel, rows) = register_kernel(size, lanes);
+            (kernel, rows, Vec::new())
+        }
+    }
+}
+
+pub(super) fn launch(rec: &mut Recorder, op: &Attention<'_>, route: Route) -> Tensor {
     let dims = Dims::new(op);
     let y = rec.temp(op.q.dims(), op.q.elem());
-    let quads = dims.size / 4;
     let params = Params {
         queries: dims.queries as u32,
         keys: dims.keys as u32,
         heads: op.heads as u32,
         causal: u32::from(op.causal),
         scale: (std::f64::consts::LOG2_E / (dims.size as f64).sqrt()) as f32,
-        quads: quads as u32,
+        quads: (dims.size / 4) as u32,
         pad: [0; 2],
     };
-    let groups = groups(quads);
-    let shape = [("GROUPS", groups as f64), ("LANES", (groups * quads) as f64)];
-    let (kernel, rows, overrides) = if tiled {
-        (&KERNEL_TILED, 8 * groups, &shape[..])
-    } else {
-        let ctx = rec.context();
-        // Broadcasts count on the invocations' order in a subgroup, which is known of software adapters.
-        let lanes = ctx.caps().software && ctx.caps().subgroups && ctx.adapter().subgroup_size.0 >= 8;
-        let (kernel, rows) = register_kernel(dims.size, lanes);
-        (kernel, rows, &[][..])
-    };
+    let (kernel, rows, overrides) = kernel(rec, route, dims.size);
+    let store = if route == Route::Matrix { Store::F16Matrix } else { Store::of(op.q.elem(), rec.context()) };
     rec.launch(&Launch {
         kernel,
-        store: Store::of(op.q.elem(), rec.context()),
-        overrides,
+        store,
+        overrides: &overrides,
         bind: &[op.q, op.k, op.v, &y],
         params: bytemuck::bytes_of(&params),
         grid: [dims.queries.div_ceil(rows) as u32, op.heads as u32, dims.batch as u32],

@@ -3,6 +3,10 @@
 use super::*;
 use crate::check::{Draw, F32_REDUCTION, Variant, assert_close, variants};
 
+fn route(tiled: bool) -> Route {
+    if tiled { Route::Tiled } else { Route::Registers }
+}
+
 struct Case {
     dims: [usize; 5],
     causal: bool,
@@ -26,7 +30,7 @@ impl Case {
     fn run(&self, variant: &Variant, tiled: bool) -> Vec<f64> {
         let [q, k, v] = &self.tensors;
         let op = Attention { q, k, v, heads: self.dims[3], causal: self.causal };
-        variant.run(|rec| launch(rec, &op, tiled)).unwrap()
+        variant.run(|rec| launch(rec, &op, route(tiled))).unwrap()
     }
 
     fn oracle(&self) -> Vec<f64> {
@@ -135,7 +139,7 @@ fn a_batch_gives_the_bytes_of_single_runs() {
                 };
                 let [q, k, v] = [part(&case.values[0], 70), part(&case.values[1], 41), part(&case.values[2], 41)];
                 let op = Attention { q: &q, k: &k, v: &v, heads, causal: false };
-                let single = variant.run(|rec| launch(rec, &op, tiled)).unwrap();
+                let single = variant.run(|rec| launch(rec, &op, route(tiled))).unwrap();
                 assert_eq!(single, all[b * 70 * width..(b + 1) * 70 * width], "{} image {b}", variant.name);
             }
         }

@@ -3,23 +3,31 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::gemm::{Activation, DIVIDE, LANES, Route, TILE, lanes_variants, limited, tile_order};
+use super::gemm::{
+    Activation, DIVIDE, LANES, Route, Size, Source, TILE, lanes_variants, limited, matrix_variants, tile_order,
+};
+use super::matrix;
 use super::{ACTIVATION, linear_grid};
 use crate::gpu::{Access, Kernel, Launch, Recorder, Store};
 use crate::tensor::Tensor;
 
 #[cfg(test)]
 mod oracle;
+mod parts;
 #[cfg(test)]
 mod tests;
 
-const OPERANDS: &str = include_str!("operands.wgsl");
+use parts::launch_parts;
+pub(super) use parts::{is_wide, repeat, tile_key};
+
+pub(super) const OPERANDS: &str = include_str!("operands.wgsl");
+const SOURCES: &str = include_str!("sources.wgsl");
 
 /// Convolution as an implicit product over (tap row, tap column, channel), tiled in workgroup memory.
 pub const KERNEL: Kernel = Kernel {
     name: "conv2d",
     source: include_str!("conv2d.wgsl"),
-    libs: &[OPERANDS, TILE, DIVIDE, ACTIVATION],
+    libs: &[OPERANDS, SOURCES, TILE, DIVIDE, ACTIVATION],
     access: &[Access::Read, Access::Read, Access::Read, Access::Read, Access::Read, Access::Read, Access::Write],
     params: size_of::<Params>(),
     subgroups: false,
@@ -31,7 +39,7 @@ pub const KERNEL: Kernel = Kernel {
 pub const KERNEL_LANES: Kernel = Kernel {
     name: "conv2d_lanes",
     source: include_str!("conv2d_lanes.wgsl"),
-    libs: &[OPERANDS, LANES, DIVIDE, ACTIVATION],
+    libs: &[OPERANDS, SOURCES, LANES, DIVIDE, ACTIVATION],
     subgroups: true,
     variants: lanes_variants!(
         (0.0("two_sources", 0.0)),
@@ -41,6 +49,19 @@ pub const KERNEL_LANES: Kernel = Kernel {
     ),
     ..KERNEL
 };
+
+/// Overrides of parts of a split convolution.
+pub(super) const PART_VARIANTS: &[&[(&str, f64)]] = &[
+    &[("activation", 0.0), ("tail", 0.0), ("two_sources", 0.0)],
+    &[("activation", 0.0), ("tail", 0.0), ("two_sources", 1.0)],
+];
+/// Overrides of the kernels by cooperative matrices.
+pub(super) const MATRIX_VARIANTS: &[&[(&str, f64)]] = matrix_variants!(
+    (0.0("two_sources", 0.0)),
+    (1.0("two_sources", 0.0)),
+    (0.0("two_sources", 1.0)),
+    (1.0("two_sources", 1.0))
+);
 
 /// Which border is added around the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -185,7 +206,7 @@ struct Params {
     rows_first: u32,
     trim_y: u32,
     trim_x: u32,
-    pad_end: u32,
+    split: u32,
 }
 
 /// Checked dimensions of a convolution.
@@ -259,16 +280,43 @@ fn sizes(g: &Conv2d<'_>) -> Sizes {
 /// When shapes or element types do not fit.
 pub fn conv2d(rec: &mut Recorder, g: &Conv2d<'_>) -> Tensor {
     let s = sizes(g);
-    let route = Route::choose(rec.context(), s.out_height * s.out_width, s.n, false);
-    let params = params(g, &s, &route);
+    launch(rec, g, &s, Route::choose(rec.context(), g.x.elem(), &size(&s)))
+}
+
+/// What the choice of a kernel depends on.
+fn size(s: &Sizes) -> Size {
+    let image_rows = s.out_height * s.out_width;
+    let (rows, k, wide) = (s.batch * image_rows, s.taps * s.taps * (s.c + s.s), (s.c | s.s).is_multiple_of(8));
+    Size { op: "conv2d", image_rows, rows, n: s.n, k, wide, pairs: false }
+}
+
+/// As [`conv2d`] on a given route.
+pub(super) fn conv2d_by(rec: &mut Recorder, g: &Conv2d<'_>, route: Route) -> Tensor {
+    launch(rec, g, &sizes(g), route)
+}
+
+fn launch(rec: &mut Recorder, g: &Conv2d<'_>, s: &Sizes, route: Route) -> Tensor {
+    let params = params(g, s, &route);
     let y = rec.temp(&s.dims(), g.x.elem());
     let [skip, bias, time, residual] = [g.skip, g.bias, g.time_embedding, g.residual].map(|t| t.unwrap_or(g.x));
     let grid =
         linear_grid(limited("conv2d", params.rows as usize, params.tiles as usize), 1, rec.context().caps().grid);
+    if let (Source::Matrix(kernels), Some(part)) = (route.source, matrix::split(&size(s), s.c + s.s)) {
+        launch_parts(rec, g, s, (kernels, part, params, grid), &y);
+        return y;
+    }
     rec.launch(&Launch {
-        kernel: if route.lanes { &KERNEL_LANES } else { &KERNEL },
+        kernel: match route.source {
+            Source::Tiled | Source::Vector => &KERNEL,
+            Source::Lanes => &KERNEL_LANES,
+            Source::Matrix(kernels) => &kernels.conv2d,
+        },
         store: route.store(g.x.elem(), rec.context()),
-        overrides: &route.overrides(g.activation, Some(g.skip.is_some())),
+        overrides: &route.overrides(
+            g.activation,
+            s.c.next_multiple_of(4) + s.s.next_multiple_of(4),
+            Some(g.skip.is_some()),
+        ),
         bind: &[g.x, skip, g.w, bias, time, residual, &y],
         params: bytemuck::bytes_of(&params),
         grid,
@@ -305,6 +353,6 @@ fn params(g: &Conv2d<'_>, s: &Sizes, route: &Route) -> Params {
         rows_first: tile_order(s.batch * s.height * s.width * (s.c + s.s), weights),
         trim_y: u32::from(g.trim[0]),
         trim_x: u32::from(g.trim[1]),
-        pad_end: 0,
+        split: 0,
     }
 }

@@ -10,7 +10,7 @@ struct Params {
     stride: u32, pad: u32, up: u32, wrap_x: u32,
     wrap_y: u32, has_bias: u32, has_time: u32, has_residual: u32,
     rows: u32, column_tiles: u32, row_tiles: u32, tiles: u32,
-    rows_first: u32, trim_y: u32, trim_x: u32, pad2: u32,
+    rows_first: u32, trim_y: u32, trim_x: u32, split: u32,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<elem4>;
@@ -57,14 +57,6 @@ fn tap_at(place: vec3<u32>, ty: u32, tx: u32) -> Tap {
     let inside = row >= 0 && column >= 0;
     let pixel = (place.x * params.height + u32(row)) * params.width + u32(column);
     return Tap(select(0u, pixel, inside), inside);
-}
-
-fn x_at(tap: Tap, c: u32) -> vec4<f32> {
-    return select(vec4<f32>(), ld(x[tap.pixel * params.c4 + c]), tap.inside);
-}
-
-fn skip_at(tap: Tap, c: u32) -> vec4<f32> {
-    return select(vec4<f32>(), ld(skip[tap.pixel * params.s4 + c]), tap.inside);
 }
 
 fn finish(sum: vec4<f32>, image: u32, row: u32, column: u32) {

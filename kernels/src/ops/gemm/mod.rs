@@ -2,9 +2,11 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::matrix::{self, Kernels};
+use super::split_sum::{SplitSum, split_sum};
 use super::{ACTIVATION, linear_grid};
-use crate::gpu::{Access, Kernel, Launch, Recorder, Store};
-use crate::tensor::Tensor;
+use crate::gpu::{Access, DispatchView, Kernel, Launch, Recorder, Store, TileKey};
+use crate::tensor::{Elem, Tensor};
 
 #[cfg(test)]
 pub(crate) mod oracle;
@@ -12,11 +14,11 @@ mod route;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use route::lanes_variants;
 use route::tile_variants;
-pub(crate) use route::{DIVIDE, LANES, Route, TILE, limited, tile_order};
+pub(crate) use route::{DIVIDE, LANES, Route, Size, Source, TILE, limited, tile_order};
+pub(crate) use route::{lanes_variants, matrix_variants};
 
-const OPERANDS: &str = include_str!("operands.wgsl");
+pub(super) const OPERANDS: &str = include_str!("operands.wgsl");
 
 /// torch's Linear and batched products, tiled in workgroup memory.
 pub const KERNEL: Kernel = Kernel {
@@ -39,6 +41,20 @@ pub const KERNEL_LANES: Kernel = Kernel {
     variants: lanes_variants!((0.0), (1.0), (2.0), (3.0), (4.0)),
     ..KERNEL
 };
+
+/// One row at a time, for rows that are alone.
+pub const KERNEL_VECTOR: Kernel = Kernel {
+    name: "gemm_vector",
+    source: include_str!("gemm_vector.wgsl"),
+    libs: &[OPERANDS, DIVIDE, ACTIVATION],
+    variants: &[&[("activation", 0.0)], &[("activation", 1.0)], &[("activation", 2.0)], &[("activation", 3.0)]],
+    ..KERNEL
+};
+
+/// Overrides of parts of a split product.
+pub(super) const PART_VARIANTS: &[&[(&str, f64)]] = &[&[("activation", 0.0), ("tail", 0.0)]];
+/// Overrides of the kernels by cooperative matrices, one for each of [`super::matrix::TILES_16`].
+pub(super) const MATRIX_VARIANTS: &[&[(&str, f64)]] = matrix_variants!((0.0), (1.0), (2.0), (3.0), (4.0));
 
 /// What is applied to `a · wᵀ + bias`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,7 +137,8 @@ struct Params {
     w_batch: u32,
     has_bias: u32,
     has_residual: u32,
-    pad: [u32; 2],
+    split: u32,
+    pad: u32,
 }
 
 /// Checked dimensions of a product.
@@ -164,10 +181,30 @@ fn sizes(g: &Gemm<'_>) -> Sizes {
 /// When shapes or element types do not fit.
 pub fn gemm(rec: &mut Recorder, g: &Gemm<'_>) -> Tensor {
     let s = sizes(g);
-    let geglu = g.activation == Activation::Geglu;
+    // Rows without an image around them are few, whatever the batch.
+    if g.a.dims().len() == 2 && g.activation != Activation::Geglu && !rec.context().caps().software {
+        return launch(rec, g, &s, Route::VECTOR);
+    }
+    launch(rec, g, &s, Route::choose(rec.context(), g.a.elem(), &size(g, &s)))
+}
+
+/// What the choice of a kernel depends on.
+fn size(g: &Gemm<'_>, s: &Sizes) -> Size {
     // Rows of one image: without a batch dimension the rows are the batch.
     let image_rows = if g.a.dims().len() > 2 { g.a.dims()[g.a.dims().len() - 2] } else { 1 };
-    let route = Route::choose(rec.context(), image_rows, s.n, geglu);
+    let pairs = g.activation == Activation::Geglu;
+    Size { op: "gemm", image_rows, rows: s.batch * s.m, n: s.n, k: s.k, wide: s.k.is_multiple_of(8), pairs }
+}
+
+/// As [`gemm`] on a given route.
+pub(super) fn gemm_by(rec: &mut Recorder, g: &Gemm<'_>, route: Route) -> Tensor {
+    launch(rec, g, &sizes(g), route)
+}
+
+fn launch(rec: &mut Recorder, g: &Gemm<'_>, s: &Sizes, route: Route) -> Tensor {
+    let geglu = g.activation == Activation::Geglu;
+    let alone = matches!(route.source, Source::Vector);
+    assert!(!alone || (!geglu && s.batch == 1), "gemm: rows alone of w {:?}", g.w.dims());
     let columns = if geglu { route.columns / 2 } else { route.columns };
     let (column_tiles, row_tiles) = (s.n.div_ceil(columns), s.m.div_ceil(route.rows));
     let tiles = column_tiles * row_tiles * s.batch;
@@ -183,18 +220,74 @@ pub fn gemm(rec: &mut Recorder, g: &Gemm<'_>) -> Tensor {
         w_batch: if s.batch > 1 { rows as u32 } else { 0 },
         has_bias: u32::from(g.bias.is_some()),
         has_residual: u32::from(g.residual.is_some()),
-        pad: [0; 2],
+        split: 0,
+        pad: 0,
     };
     let y = rec.temp(&s.dims, g.a.elem());
     let grid = linear_grid(limited("gemm", s.m, tiles), 1, rec.context().caps().grid);
+    if let (Source::Matrix(kernels), 1, Some(part)) = (route.source, s.batch, matrix::split(&size(g, s), s.k)) {
+        launch_parts(rec, g, s, (kernels, part, params, grid), &y);
+        return y;
+    }
     rec.launch(&Launch {
-        kernel: if route.lanes { &KERNEL_LANES } else { &KERNEL },
+        kernel: match route.source {
+            Source::Tiled => &KERNEL,
+            Source::Lanes => &KERNEL_LANES,
+            Source::Vector => &KERNEL_VECTOR,
+            Source::Matrix(kernels) => &kernels.gemm,
+        },
         store: route.store(g.a.elem(), rec.context()),
-        overrides: &route.overrides(g.activation, None),
+        overrides: &route.overrides(g.activation, s.k, None),
         bind: &[g.a, g.w, g.bias.unwrap_or(g.w), g.residual.unwrap_or(g.a), &y],
         params: bytemuck::bytes_of(&params),
         grid,
         flops: 2 * (s.batch * s.m * rows * s.k) as u64,
     });
     y
+}
+
+/// The product in parts of `part` terms, and their sum.
+fn launch_parts(
+    rec: &mut Recorder,
+    g: &Gemm<'_>,
+    s: &Sizes,
+    (kernels, part, params, grid): (&'static Kernels, usize, Params, [u32; 3]),
+    y: &Tensor,
+) {
+    let parts = s.k.div_ceil(part);
+    let partials = rec.temp(&[parts, s.m, s.n], Elem::F32);
+    let params = Params { split: (part / kernels.tile.depth) as u32, ..params };
+    rec.launch(&Launch {
+        kernel: &kernels.gemm_part,
+        store: Store::F16Matrix,
+        overrides: &Route::matrix(kernels).overrides(Activation::None, s.k, None),
+        bind: &[g.a, g.w, &partials],
+        params: bytemuck::bytes_of(&params),
+        grid: [grid[0], grid[1], parts as u32],
+        flops: 2 * (s.m * s.n * s.k) as u64,
+    });
+    let (partials, bias, residual) = (&partials, g.bias, g.residual);
+    let sum = SplitSum { partials, bias, time_embedding: None, residual, activation: g.activation, image_rows: s.m };
+    split_sum(rec, &sum, y);
+}
+
+/// What a dispatch's tile is chosen by.
+pub(super) fn tile_key(d: &DispatchView<'_>) -> TileKey {
+    let (a, n) = (d.bind[0].shape(), d.bind[d.bind.len() - 1].shape().last());
+    ("gemm", a.rows(), n, a.last())
+}
+
+/// Appends a dispatch again, with the tile of other kernels.
+pub(super) fn repeat(rec: &mut Recorder, d: &DispatchView<'_>, kernels: &'static Kernels) {
+    let params: Params = bytemuck::pod_read_unaligned(d.params);
+    let code = d.overrides.iter().find(|(name, _)| *name == "activation").map_or(0.0, |(_, code)| *code);
+    let activations = [Activation::None, Activation::Silu, Activation::Gelu, Activation::QuickGelu, Activation::Geglu];
+    let activation = activations.into_iter().find(|a| a.code() == code).unwrap_or_default();
+    let mut op = Gemm { activation, ..Gemm::new(&d.bind[0], &d.bind[1]) };
+    // A part has no end.
+    if let [_, _, bias, residual, _] = d.bind {
+        op.bias = (params.has_bias != 0).then_some(bias);
+        op.residual = (params.has_residual != 0).then_some(residual);
+    }
+    gemm_by(rec, &op, Route::matrix(kernels));
 }

@@ -5,7 +5,7 @@
 struct Params {
     m: u32, n: u32, k4: u32, column_tiles: u32,
     row_tiles: u32, tiles: u32, rows_first: u32, w_batch: u32,
-    has_bias: u32, has_residual: u32, pad0: u32, pad1: u32,
+    has_bias: u32, has_residual: u32, split: u32, pad1: u32,
 }
 
 const GEGLU: u32 = 4u;

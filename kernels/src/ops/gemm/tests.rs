@@ -114,3 +114,19 @@ fn many_tiles() {
         assert_close(variant.name, &got, &problem.expected, variant.bound(F32_REDUCTION));
     }
 }
+
+#[test]
+fn rows_alone_match_the_oracle() {
+    for variant in variants().unwrap() {
+        let mut draw = Draw::new(15);
+        for case in 0..200 {
+            let activation = draw.pick(&ACTIVATIONS[..4]);
+            let (m, rows, k) = (1 + draw.below(5), draw.dim(70), draw.dim(140) * (1 + 8 * draw.below(2)));
+            let product = Product { batch: 1, w_batch: 1, m, rows, k, activation };
+            let problem = Problem::new(&variant, &mut draw, product);
+            let got = variant.run(|rec| gemm_by(rec, &problem.gemm(), Route::VECTOR)).unwrap();
+            let name = format!("{} case {case} {product:?}", variant.name);
+            assert_close(&name, &got, &problem.expected, variant.bound(F32_REDUCTION));
+        }
+    }
+}
