@@ -177,7 +177,11 @@ fn every_public_descriptor_is_registered() {
             found += 1;
         }
     }
-    assert_eq!(found, KERNELS.len() + kernels_matrix().len() - matrix_ops::all().len(), "descriptors found in the sources and registered");
+    assert_eq!(
+        found,
+        KERNELS.len() + kernels_matrix().len() - matrix_ops::all().len(),
+        "descriptors found in the sources and registered"
+    );
 }
 
 #[test]
