@@ -15,7 +15,7 @@ fn bad_values_are_refused_with_what_would_do() {
         (&["txt2img", "--seed", "1.5"], &["'1.5'", "--seed"]),
         (&["txt2img", "--steps", "-1"], &["-1"]),
         (&["txt2img", "--steps", "many"], &["'many'", "--steps"]),
-        (&["txt2img", "--sampler", "heun"], &["\"heun\"", "expected one of ddim"]),
+        (&["txt2img", "--sampler", "rk4"], &["\"rk4\"", "expected one of ddim"]),
         (&["txt2img", "--scheduler", "beta"], &["\"beta\"", "expected one of discrete"]),
         (&["txt2img", "--rng", "dice"], &["\"dice\"", "expected cuda, cpu or portable"]),
         (&["txt2img", "--precision", "f8"], &["'f8'", "auto, f32, f16"]),

@@ -33,7 +33,7 @@ pub enum CanvasReg {
     Canvas,
     /// What was fused from views, in the plan's medium.
     Fused,
-    /// The RGB picture; the canvas itself in [`Medium::Rgb`].
+    /// The RGB picture; the canvas itself in [`super::Medium::Rgb`].
     Picture,
     /// Known content of inpainting, in the plan's medium.
     Source,
