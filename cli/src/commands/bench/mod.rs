@@ -27,15 +27,15 @@ enum Network {
 
 /// A network on the device.
 enum Model {
-    Unet(UNet2DConditionModel),
-    Decoder(AutoencoderKl),
+    Unet(Box<UNet2DConditionModel>),
+    Decoder(Box<AutoencoderKl>),
 }
 
 impl Model {
     fn load(networks: &Networks, which: Network) -> anyhow::Result<Self> {
         Ok(match which {
-            Network::Unet => Model::Unet(networks.unet()?),
-            Network::Decoder => Model::Decoder(networks.vae()?),
+            Network::Unet => Model::Unet(Box::new(networks.unet()?)),
+            Network::Decoder => Model::Decoder(Box::new(networks.vae()?)),
         })
     }
 
