@@ -41,7 +41,7 @@ use prompt::seed;
 pub use prompt::{PromptArgs, Seed};
 pub use region::RegionArg;
 pub use steering::{ControlArgs, DepthArgs};
-pub use tools::{CompletionsArgs, ContactSheetArgs, DevicesArgs, InspectArgs, VerifyArgs};
+pub use tools::{CompletionsArgs, ContactSheetArgs, DevicesArgs, InspectArgs, RerunArgs, VerifyArgs};
 
 /// Stable Diffusion class models on any GPU, and many views sampled together.
 #[derive(Debug, Parser)]
@@ -74,6 +74,8 @@ pub enum Command {
     Txt2img(Box<Txt2imgArgs>),
     /// A picture from a picture and a prompt
     Img2img(Box<Img2imgArgs>),
+    /// A picture again, from what it says about how it was made
+    Rerun(Box<RerunArgs>),
     /// A 360° panorama: views sampled together on a sphere
     Panorama(Box<PanoramaArgs>),
     /// A whole sphere: six faces that turn in every step

@@ -137,6 +137,11 @@ Examples:
   syncline inspect ~/models/sd21-base
   syncline inspect unet/diffusion_pytorch_model.safetensors --json";
 
+pub const RERUN: &str = "\
+Examples:
+  syncline rerun output.png -o again.png
+  syncline rerun from_a1111.png -m ~/models/sd21-base --seed random";
+
 pub const COMPLETIONS: &str = "\
 Examples:
   syncline completions bash > ~/.local/share/bash-completion/completions/syncline
@@ -186,6 +191,7 @@ mod tests {
             BENCH,
             DEVICES,
             INSPECT,
+            RERUN,
             COMPLETIONS,
         ];
         for text in all {

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Txt2img(args) => commands::images::txt2img(&cli.global, args),
         Command::Img2img(args) => commands::images::img2img(&cli.global, args),
+        Command::Rerun(args) => commands::rerun::run(&cli.global, args),
         Command::Panorama(args) => commands::panorama::run(&cli.global, args),
         Command::Sphere(args) => commands::panorama::sphere(&cli.global, args),
         Command::Tile(args) => commands::flat::tile(&cli.global, args),

@@ -22,7 +22,7 @@ pub struct SamplerArgs {
     /// Classifier-free guidance; 1 switches it off [default: 7, 5 for the built-in model]
     #[arg(long, alias = "guidance-scale", allow_hyphen_values = true)]
     pub cfg_scale: Option<f64>,
-    /// ddim, euler, euler_a, dpm++2m, ddpm (names of other tools are accepted)
+    /// ddim, euler, euler_a, heun, dpm++2m, ddpm, unipc, pndm, lcm (names of other tools are accepted)
     #[arg(long, default_value = "dpm++2m", alias = "sampler")]
     pub sampling_method: SamplerChoice,
     /// discrete, karras, exponential, sgm_uniform …

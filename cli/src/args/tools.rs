@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::TypedValueParser;
 
-use super::{Backend, DeviceArgs};
+use super::prompt::seed;
+use super::{Backend, DeviceArgs, Seed};
 use crate::examples;
 
 #[derive(Debug, Args)]
@@ -53,6 +54,27 @@ pub struct DevicesArgs {
 pub struct InspectArgs {
     /// Weight file, model directory or picture
     pub path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = examples::RERUN)]
+pub struct RerunArgs {
+    /// Picture with its generation parameters in it: ours, or another tool's in AUTOMATIC1111's form
+    pub picture: PathBuf,
+    /// Picture that it was started from, if it was
+    #[arg(short = 'i', long, alias = "image", value_name = "PICTURE")]
+    pub init_img: Option<PathBuf>,
+    /// Other seed; -1 or "random" draws one [default: the picture's]
+    #[arg(short, long, value_parser = seed, allow_hyphen_values = true)]
+    pub seed: Option<Seed>,
+    /// Output file; an existing one is not overwritten: the next gets a number
+    #[arg(short, long, default_value = "output.png", alias = "out")]
+    pub output: PathBuf,
+    /// Overwrite the output file
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub device: DeviceArgs,
 }
 
 #[derive(Debug, Args)]

@@ -52,16 +52,17 @@ pub fn img2img(global: &Global, args: &Img2imgArgs) -> anyhow::Result<()> {
     )
 }
 
-struct Request<'a> {
-    device: &'a DeviceArgs,
-    prompt: &'a PromptArgs,
-    sampler: &'a SamplerArgs,
+/// What to draw, from whatever asked for it.
+pub(super) struct Request<'a> {
+    pub device: &'a DeviceArgs,
+    pub prompt: &'a PromptArgs,
+    pub sampler: &'a SamplerArgs,
     /// `[height, width]` in pixels, where given.
-    size: [Option<usize>; 2],
-    init: Option<(InitImage, f64)>,
-    mask: Option<Vec<f32>>,
-    depth: DepthMap,
-    controls: Controls,
+    pub size: [Option<usize>; 2],
+    pub init: Option<(InitImage, f64)>,
+    pub mask: Option<Vec<f32>>,
+    pub depth: DepthMap,
+    pub controls: Controls,
 }
 
 impl Request<'_> {
@@ -130,7 +131,8 @@ pub(super) fn output_path(pattern: &Path, index: usize, count: usize) -> PathBuf
     pattern.with_file_name(format!("{stem}_{}{extension}", index + 1))
 }
 
-fn draw(global: &Global, request: &Request<'_>) -> anyhow::Result<()> {
+/// Draws and writes it.
+pub(super) fn draw(global: &Global, request: &Request<'_>) -> anyhow::Result<()> {
     let mut options = options(global, request)?;
     let targets = (0..options.batch)
         .map(|i| Target::check(&output_path(&request.prompt.output, i, options.batch), request.prompt.force))
@@ -173,6 +175,30 @@ fn metadata(
         ("Schedule type".to_owned(), options.plan.sigma_schedule.to_string()),
         ("RNG".to_owned(), options.rng.to_string()),
     ];
+    let mut note = |name: &str, value: String| extra.push((name.to_owned(), value));
+    if let Some(spacing) = options.plan.spacing {
+        note("Timestep spacing", spacing.to_string());
+    }
+    match (options.wrap.x, options.wrap.y) {
+        (false, false) => {}
+        (x, y) => note(
+            "Tiling",
+            if x && y {
+                "True"
+            } else if x {
+                "x"
+            } else {
+                "y"
+            }
+            .to_owned(),
+        ),
+    }
+    if let Some(cells) = options.vae_tile {
+        note("VAE tile", cells.to_string());
+    }
+    if options.beside.is_some() {
+        note("Conditioned on", if request.mask.is_some() { "mask" } else { "depth" }.to_owned());
+    }
     extra.extend(strength.map(|s| ("Denoising strength".to_owned(), s.to_string())));
     extra.extend(request.controls.told());
     let parameters = GenerationParameters {

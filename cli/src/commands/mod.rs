@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod pair;
 pub mod panorama;
 pub mod reproject;
+pub mod rerun;
 mod steering;
 pub mod verify;
 

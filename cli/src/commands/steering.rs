@@ -16,6 +16,7 @@ use crate::exit::Failure;
 const STRENGTH: f64 = 0.9;
 
 /// ControlNets that are to be loaded, with their pictures.
+#[derive(Default)]
 pub struct Controls(Vec<Control>);
 
 struct Control {
@@ -107,6 +108,7 @@ impl Controls {
 }
 
 /// A depth map in the size of the result.
+#[derive(Default)]
 pub struct DepthMap(Option<Raster>);
 
 impl DepthMap {

@@ -19,6 +19,7 @@ mod pictures;
 mod prompts;
 mod report;
 mod reproject;
+mod rerun;
 mod runner;
 mod safetensors;
 mod streams;
