@@ -43,6 +43,16 @@ impl ExtraArgs {
         all.into_iter().filter_map(|(component, path)| Some((component, path.as_ref()?)))
     }
 
+    /// What a picture's metadata say of them; nothing where there are none.
+    pub fn told(&self) -> Vec<(String, String)> {
+        let lora = self.lora.iter().enumerate().map(|(i, text)| (format!("LoRA {i}"), text.clone()));
+        let embedding = self.embedding.iter().enumerate();
+        let embedding = embedding.map(|(i, path)| (format!("Embedding {i}"), path.display().to_string()));
+        let part = self.components().map(|(name, path)| (format!("Component {name}"), path.display().to_string()));
+        let skip = (self.clip_skip != 1).then(|| ("Clip skip".to_owned(), self.clip_skip.to_string()));
+        lora.chain(embedding).chain(part).chain(skip).collect()
+    }
+
     /// LoRAs and their weights; 1 where none is given. What exists with its colon is a path.
     pub fn loras(&self) -> impl Iterator<Item = (PathBuf, f64)> {
         self.lora.iter().map(|text| {

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use syncline::jobs::{Beside, Images, InitImage, Prompts, TextToImage, TextToImageOptions};
 use syncline::models::Wrap;
+use syncline::pipeline::Takes;
 use syncline::schedulers::{PlanOptions, SigmaSchedule, Start};
 
 use super::inpaint::free_mask;
 use super::steering::{Controls, DepthMap};
 use super::{announce, prompt_text, seed, warn_truncated};
 use crate::args::{DeviceArgs, Global, Img2imgArgs, PromptArgs, SamplerArgs, Txt2imgArgs};
+use crate::exit::Failure;
 use crate::input::read_picture;
 use crate::output::{Embedded, GenerationParameters, Rgb8, Target};
 use crate::{device, progress};
@@ -138,6 +140,10 @@ pub(super) fn draw(global: &Global, request: &Request<'_>) -> anyhow::Result<()>
         .map(|i| Target::check(&output_path(&request.prompt.output, i, options.batch), request.prompt.force))
         .collect::<Result<Vec<_>, _>>()?;
     let model = device::load(request.device)?;
+    if request.mask.is_some() && model.takes()? == Takes::Latents {
+        let found = format!("--mask: found {}, a plain text-to-image model, expected an inpainting model", model.label);
+        return Err(Failure::usage(format!("{found}; syncline inpaint draws a part anew with any model")).into());
+    }
     let size = request.size.map(|side| side.unwrap_or(model.native_size()));
     model.latent_size(size[0], size[1])?;
     options.size = Some(size);
@@ -200,6 +206,7 @@ fn metadata(
         note("Conditioned on", if request.mask.is_some() { "mask" } else { "depth" }.to_owned());
     }
     extra.extend(strength.map(|s| ("Denoising strength".to_owned(), s.to_string())));
+    extra.extend(request.device.extras.told());
     extra.extend(request.controls.told());
     let parameters = GenerationParameters {
         prompt: options.prompts.positive[0].clone(),

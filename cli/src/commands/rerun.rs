@@ -44,6 +44,7 @@ pub fn run(global: &Global, args: &RerunArgs) -> anyhow::Result<()> {
         (Some(_), None) => return Err(unable("no Denoising strength", "leave -i out").into()),
     };
     require_model(args, &made)?;
+    require_extras(args, &made)?;
     let (prompt, sampler) = (prompt(args, &made)?, sampler(args, &made)?);
     let size = match (&init, made.size) {
         (Some((image, _)), _) => image.size.map(Some),
@@ -99,6 +100,23 @@ fn require_model(args: &RerunArgs, made: &GenerationParameters) -> Result<(), Fa
     }
     let model = made.model.as_deref().unwrap_or("a model without a name");
     Err(Failure::usage(format!("{}: made with {model}; give its directory or file with -m", args.picture.display())))
+}
+
+/// Files beside the model come from the flags: a picture says which, and a picture must not make anyone open a file.
+fn require_extras(args: &RerunArgs, made: &GenerationParameters) -> Result<(), Failure> {
+    let names = ["LoRA ", "Lora hashes", "Embedding ", "Component ", "Clip skip"];
+    let is_extra = |(name, _): &&(String, String)| names.iter().any(|known| name.starts_with(known));
+    // One is what the text encoder does anyway.
+    let mut recorded = made.extra.iter().filter(is_extra).filter(|(name, value)| name != "Clip skip" || value != "1");
+    let given = args.device.extras.told();
+    if let Some((name, value)) = recorded.next().filter(|_| given.is_empty()) {
+        return Err(Failure::usage(format!(
+            "{}: made with {name}: {value}; give the same with --lora, --embedding, --vae, --unet, --text-encoder or \
+             --clip-skip",
+            args.picture.display()
+        )));
+    }
+    Ok(())
 }
 
 fn prompt(args: &RerunArgs, made: &GenerationParameters) -> Result<PromptArgs, Failure> {

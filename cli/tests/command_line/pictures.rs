@@ -90,3 +90,26 @@ fn pictures_start_from_pictures() {
     }
     assert!(!folder.names().contains(&"c.png".to_owned()), "{:?}", folder.names());
 }
+
+/// What steers a run comes in pairs, and is for models that take it.
+#[test]
+fn steering_says_what_is_missing() {
+    let folder = Folder::new();
+    folder.write("a.png", &reference().png);
+    folder.small(&["-p", PROMPT, "--control-net", "x"]).exits(2).says(&["0 --control-image for 1 --control-net"]);
+    folder.small(&["-p", PROMPT, "--control-strength", "1"]).exits(2).says(&["need --control-net"]);
+    let missing = folder.small(&["-p", PROMPT, "--control-net", "no_such_model", "--control-image", "a.png"]);
+    missing.exits(3).says(&["no_such_model"]);
+    let mut mask = image::RgbImage::new(64, 64);
+    mask.put_pixel(3, 3, image::Rgb([255; 3]));
+    mask.save(folder.path().join("mask.png")).unwrap();
+    let run = ["img2img", "--precision", "f32", "-p", PROMPT, "--steps", "1", "-i", "a.png"];
+    folder
+        .run(&[&run[..], &["--mask", "mask.png"]].concat())
+        .exits(2)
+        .says(&["plain text-to-image", "syncline inpaint"]);
+    let depth = folder.run(&[&run[..], &["--depth", "a.png"]].concat());
+    assert!(depth.code != Some(0));
+    depth.says(&["a depth model"]);
+    assert_eq!(folder.names(), ["a.png", "mask.png"]);
+}
