@@ -129,7 +129,7 @@ fn what_cannot_be_done_is_refused_with_numbers_and_leaves_nothing() {
         (
             vec!["edit", "-i", "in.png", "--instruction", "make it night", "-m", PLAIN],
             4,
-            &["in_channels is 4, expected 8"],
+            &["in_channels is 4 ", "expected 8"],
         ),
         (vec!["edit", "-i", "in.png", "--instruction", "a", "-p", "b"], 2, &["give one of them"]),
     ];

@@ -41,7 +41,7 @@ fn json_failures_are_events_with_the_exit_code() {
     let cases: [(&[&str], i32, &str); 4] = [
         (&["txt2img", "--json", "--seed", "-5"], 2, "0 to 18446744073709551615"),
         (&["txt2img", "--json", "--steps", "0"], 2, "steps: found 0"),
-        (&["txt2img", "--json", "-m", "nowhere"], 3, "nowhere: there is no such file or directory"),
+        (&["txt2img", "--json", "-m", "nowhere"], 3, "nowhere: there is no such file, directory or preset"),
         (&["--json", "txt2img", "--device", "nosuch"], 5, "wanted nosuch"),
     ];
     for (args, code, part) in cases {
