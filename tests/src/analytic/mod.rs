@@ -5,17 +5,12 @@ mod pairs;
 mod velocity;
 mod zero;
 
-use std::sync::Arc;
-
 use bytemuck::{Pod, Zeroable};
-use syncline::Result;
 use syncline::denoiser::Denoiser;
 use syncline::guidance::Guidance;
 use syncline::jobs::CanvasModel;
-use syncline::pipeline::StableDiffusion;
 use syncline::schedulers::{NoiseSchedule, PredictionType};
-use syncline::spaces::View;
-use syncline_kernels::gpu::{Access, Context, Kernel, Launch, Recorder, Recording, Store};
+use syncline_kernels::gpu::{Access, Context, Kernel, Launch, Recorder, Store};
 use syncline_kernels::tensor::{Elem, Tensor};
 
 pub use crops::{Crops, GAUSS, TWO, context, mixture, run, schedule, without_picture, worst};
@@ -197,27 +192,7 @@ impl CanvasModel for Mixture {
         &self.ctx
     }
 
-    fn next(&mut self) -> Result<Option<&mut Recording>> {
-        Ok(None)
-    }
-
-    fn done(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    fn look(&mut self, _: &[View]) -> Result<usize> {
-        Ok(0)
-    }
-
-    fn conditioning(&mut self, _: usize) -> Option<&mut Recording> {
-        None
-    }
-
     fn denoisers(&self) -> Vec<&dyn Denoiser> {
         vec![self]
-    }
-
-    fn autoencoder(&self) -> Option<&Arc<StableDiffusion>> {
-        None
     }
 }

@@ -1,16 +1,11 @@
 //! A velocity field in closed form, for flows.
 
-use std::sync::Arc;
-
 use bytemuck::{Pod, Zeroable};
-use syncline::Result;
 use syncline::denoiser::Denoiser;
 use syncline::guidance::Guidance;
 use syncline::jobs::CanvasModel;
-use syncline::pipeline::StableDiffusion;
 use syncline::schedulers::{NoiseSchedule, PredictionType};
-use syncline::spaces::View;
-use syncline_kernels::gpu::{Access, Context, Kernel, Launch, Recorder, Recording, Store};
+use syncline_kernels::gpu::{Access, Context, Kernel, Launch, Recorder, Store};
 use syncline_kernels::tensor::{Elem, Tensor};
 
 /// See `velocity.wgsl`.
@@ -120,27 +115,7 @@ impl CanvasModel for Velocity {
         &self.ctx
     }
 
-    fn next(&mut self) -> Result<Option<&mut Recording>> {
-        Ok(None)
-    }
-
-    fn done(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    fn look(&mut self, _: &[View]) -> Result<usize> {
-        Ok(0)
-    }
-
-    fn conditioning(&mut self, _: usize) -> Option<&mut Recording> {
-        None
-    }
-
     fn denoisers(&self) -> Vec<&dyn Denoiser> {
         vec![self]
-    }
-
-    fn autoencoder(&self) -> Option<&Arc<StableDiffusion>> {
-        None
     }
 }

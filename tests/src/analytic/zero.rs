@@ -1,15 +1,10 @@
 //! A network whose output is zero, whatever it is asked: coupled trajectories of it have gains in closed form.
 
-use std::sync::Arc;
-
-use syncline::Result;
 use syncline::denoiser::Denoiser;
 use syncline::guidance::Guidance;
 use syncline::jobs::CanvasModel;
-use syncline::pipeline::StableDiffusion;
 use syncline::schedulers::{NoiseSchedule, PredictionType};
-use syncline::spaces::View;
-use syncline_kernels::gpu::{Context, Recorder, Recording};
+use syncline_kernels::gpu::{Context, Recorder};
 use syncline_kernels::ops::convert::convert_scaled;
 use syncline_kernels::tensor::{Elem, Tensor};
 
@@ -60,27 +55,7 @@ impl CanvasModel for Zero {
         &self.ctx
     }
 
-    fn next(&mut self) -> Result<Option<&mut Recording>> {
-        Ok(None)
-    }
-
-    fn done(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    fn look(&mut self, _: &[View]) -> Result<usize> {
-        Ok(0)
-    }
-
-    fn conditioning(&mut self, _: usize) -> Option<&mut Recording> {
-        None
-    }
-
     fn denoisers(&self) -> Vec<&dyn Denoiser> {
         vec![self]
-    }
-
-    fn autoencoder(&self) -> Option<&Arc<StableDiffusion>> {
-        None
     }
 }

@@ -13,7 +13,8 @@ use crate::methods::Plan;
 use crate::pipeline::{Conditioning, EncodeText, EncodedText, GuidedUNet, MicroConditions, StableDiffusion};
 use crate::spaces::{Space, View};
 
-/// A denoiser for the views of a canvas.
+/// A denoiser for the views of a canvas. Models that need no preparation, no texts and no autoencoder say only where they are and
+/// what their denoisers are.
 pub trait CanvasModel {
     /// The device it computes on.
     fn context(&self) -> &Context;
@@ -22,22 +23,30 @@ pub trait CanvasModel {
     ///
     /// # Errors
     /// When the device has no room.
-    fn next(&mut self) -> Result<Option<&mut Recording>>;
+    fn next(&mut self) -> Result<Option<&mut Recording>> {
+        Ok(None)
+    }
 
     /// The recording that `next` gave has run.
     ///
     /// # Errors
     /// A numeric failure in its results.
-    fn done(&mut self) -> Result<()>;
+    fn done(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     /// Aims it at these views. Returns how many recordings of [`CanvasModel::conditioning`] must run before the next evaluation.
     ///
     /// # Errors
     /// When the device is lost.
-    fn look(&mut self, views: &[View]) -> Result<usize>;
+    fn look(&mut self, _views: &[View]) -> Result<usize> {
+        Ok(0)
+    }
 
     /// Recording `part` of the last [`CanvasModel::look`].
-    fn conditioning(&mut self, part: usize) -> Option<&mut Recording>;
+    fn conditioning(&mut self, _part: usize) -> Option<&mut Recording> {
+        None
+    }
 
     /// The denoisers in the order of their rows, at least one: each computes `batch()` views, one or several whole branches. They
     /// can be recorded once `next` has nothing more to run.
@@ -49,7 +58,9 @@ pub trait CanvasModel {
     }
 
     /// The autoencoder between latents and RGB; models without one work on latent canvases.
-    fn autoencoder(&self) -> Option<&Arc<StableDiffusion>>;
+    fn autoencoder(&self) -> Option<&Arc<StableDiffusion>> {
+        None
+    }
 
     /// Tokens of the longest prompt that were cut off.
     fn truncated_tokens(&self) -> usize {
